@@ -1,0 +1,3 @@
+module arbalest
+
+go 1.26

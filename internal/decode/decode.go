@@ -1,0 +1,91 @@
+// Package decode turns JSON lines into typed columns, in one pass and without
+// the standard library's any: numbers keep their text until their column's type
+// is known, and every value that does not fit is reported with its place.
+//
+// It stores nothing. A Decoder is made for one table; Decode may be called by
+// many goroutines at once, each for a block of lines, and gives a Chunk, whose
+// vectors are laid out as Arrow's so that a warehouse can read them in place.
+package decode
+
+import (
+	"arbalest"
+)
+
+// A Span is a run of a block's lines that come from one object.
+type Span struct {
+	Object    int32 // index into the batch's objects
+	FirstLine int64 // of the object, from 1, of the span's first line
+	Lines     int   // how many
+}
+
+// A Block is what one call decodes: whole lines, each a stored event, from one
+// object or from many small ones.
+type Block struct {
+	Lines []byte
+	Spans []Span
+}
+
+// An Int128 is a DECIMAL's unscaled value in two's complement, low word first,
+// as Arrow's decimal128 is in memory on a little-endian machine.
+type Int128 struct {
+	Lo uint64
+	Hi int64
+}
+
+// A Vector is one column of a chunk in Arrow's layout. Which field holds the
+// values follows from Type.Kind:
+//
+//	Boolean                      Bits (least significant bit first)
+//	SmallInt                     Int16
+//	Integer, Date                Int32 (Date: days since 1970-01-01)
+//	BigInt, Timestamp, TimestampTZ  Int64 (times: microseconds since 1970-01-01T00:00Z)
+//	Decimal                      Int128
+//	Real                         Float32
+//	Double                       Float64
+//	Char, Varchar, JSON          Offsets (rows+1 of them) into Data
+type Vector struct {
+	Type    arbalest.Type
+	Valid   []byte // a bit for each row, least significant first; nil if Nulls is 0
+	Nulls   int
+	Bits    []byte
+	Int16   []int16
+	Int32   []int32
+	Int64   []int64
+	Int128  []Int128
+	Float32 []float32
+	Float64 []float64
+	Offsets []int32
+	Data    []byte
+}
+
+// A LoadError is a value, or a whole line, that does not fit.
+type LoadError struct {
+	Object int32  // index into the batch's objects
+	Line   int64  // of the object, from 1
+	ID     string // of the event; empty if the line has none
+	Time   int64  // of the event, microseconds; 0 if the line has none
+	Column string // empty if the whole line is wrong
+	Value  string // as JSON text; the line where the whole line is wrong
+	Reason string
+	// Loaded says that the event is in the table all the same, with NULL in
+	// the column and the value in its properties. Where it is false the event
+	// is not in the table, and the books count it as a load error.
+	Loaded bool
+}
+
+// A Chunk is a decoded block. Its rows are the block's lines in their order,
+// less those that cannot be loaded (for which Errors has an entry that is not
+// Loaded; an event has at most one such entry).
+type Chunk struct {
+	Rows int
+	// Columns are those of Table.AllColumns, in that order.
+	Columns []Vector
+	// Object and Line say where each row came from.
+	Object []int32
+	Line   []int64
+	Errors []LoadError
+	// Novelty is what the block has that the table has not: nil in the steady
+	// state. Such values are only in properties until the table has evolved
+	// and the block is decoded again.
+	Novelty *Novelty
+}

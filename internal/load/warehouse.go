@@ -1,0 +1,132 @@
+package load
+
+import (
+	"context"
+	"time"
+
+	"arbalest"
+	"arbalest/internal/decode"
+)
+
+// A Cursor is a place in the log: all objects of the commits up to Commit, and
+// the first Objects of the next one, in the order in which the commits list
+// them.
+type Cursor struct {
+	Commit  arbalest.Seq
+	Objects int
+}
+
+// Progress is how far a warehouse has come. Objects of a table in Stalled are
+// loaded up to its own cursor only, because loading them failed; all others up
+// to Cursor.
+type Progress struct {
+	Cursor
+	Stalled map[string]Stall
+}
+
+// A Stall says where a table stopped, and why.
+type Stall struct {
+	Cursor
+	Event  arbalest.EventName
+	Since  time.Time
+	Reason string
+}
+
+// An ObjectRef is an object of a commit.
+type ObjectRef struct {
+	Commit arbalest.Seq
+	arbalest.Object
+}
+
+// A TableBatch is what one transaction adds to one table.
+type TableBatch struct {
+	// Table is the definition that Chunks were decoded by. The warehouse makes
+	// the table or adds and widens columns to match, and leaves alone what it
+	// has beyond that.
+	Table arbalest.Table
+	// Objects are the batch's, in log order. Chunk.Object and
+	// LoadError.Object are indices into it.
+	Objects []ObjectRef
+	// Chunks are the rows, in the order of Objects and lines.
+	Chunks []*decode.Chunk
+	// Keep has, for each chunk, a bit for each row, least significant first:
+	// clear for a repeat of an earlier row of this same batch. A nil Keep, or a
+	// nil element, keeps all.
+	Keep [][]byte
+	// ByReceipt has, for each chunk, a bit for each row whose time is that of
+	// its receipt (Repeats says what follows). Nil as for Keep, for none.
+	ByReceipt [][]byte
+	// Repeats and Conflicts of the rows that Keep leaves out, for each object.
+	Repeats, Conflicts []int64
+	// ConflictRows lists the conflicts among them.
+	ConflictRows []Conflict
+}
+
+// A Conflict is a repeat of an id with other properties.
+type Conflict struct {
+	Object int32 // index into the batch's objects
+	Line   int64 // from 1
+	ID     string
+	Time   int64  // microseconds
+	Hash   string // of the one that was left out
+	Kept   string // hash of the one that is in the table
+}
+
+// A Batch is what one transaction adds to the warehouse.
+type Batch struct {
+	Tables []TableBatch
+	// Next is the progress that holds once the batch is in.
+	Next Progress
+	// Rejected are the rejections of the commits that Next completes, for the
+	// books.
+	Rejected []CommitRejection
+}
+
+// A CommitRejection is a commit's count of invalid events.
+type CommitRejection struct {
+	Commit arbalest.Seq
+	arbalest.Rejection
+}
+
+// Counts are what became of a batch's events: Stored = Loaded + Repeats +
+// Errors. Conflicts are among the repeats.
+type Counts struct {
+	Stored, Loaded, Repeats, Conflicts, Errors int64
+}
+
+// A Warehouse is the SQL engine that tables live in.
+//
+// It keeps, in schema arbalest: journal (what has been loaded, one row for each
+// commit, table and hour), cursor (Progress), books (received, stored,
+// rejected, loaded, repeats, errors for each event and hour), conflicts and
+// load_errors. Methods may be called at once; a batch that another loader has
+// loaded meanwhile is refused with arbalest.ErrExists and changes nothing.
+type Warehouse interface {
+	// Progress reads the cursor; the zero Progress if nothing was ever loaded.
+	Progress(ctx context.Context) (Progress, error)
+	// Load adds the batch in one transaction, in which Progress goes from prev
+	// to b.Next: schema changes, rows, load errors, conflicts, journal and
+	// cursor, all or nothing. Rows that repeat a row of the table are left out
+	// and counted. The counts returned are those of each of b.Tables.
+	//
+	// B repeats A if they have the same id and table and their times are in
+	// the same hour, or the time of one of them is that of its receipt and
+	// they are at most 24 hours apart. In the table, a row's time is that of its
+	// receipt where event_time = received_at.
+	Load(ctx context.Context, prev Progress, b Batch) ([]Counts, error)
+	// Reset drops tables (all if none is named) with their journal, load
+	// errors and conflicts, so that the next loads start from the log's
+	// beginning for them.
+	Reset(ctx context.Context, tables ...string) error
+	// Rows yields the identity of every row of a table whose event_time is in
+	// [from, to), in microseconds, in no order.
+	Rows(ctx context.Context, table string, from, to int64, visit func(Row) error) error
+}
+
+// A Row is what identifies a row and its contents.
+type Row struct {
+	ID       string
+	Time     int64 // microseconds
+	Received int64 // microseconds
+	Hash     string
+}
