@@ -2,13 +2,154 @@
 // capture writes; partitions, where events live for good; and the log of
 // numbered commits, which alone makes a change visible.
 //
-//	_landing/<writer>/<n>.ndjson.zst            a segment: accepted and rejected events of many names
-//	_log/<seq>.plan.json                        what commit seq will do
-//	_log/<seq>.json                             commit seq is done: the commit point
+//	_landing/<writer>/<n>.ndjson.zst                      a segment: accepted and rejected events of many names
+//	_log/<seq>.plan.json                                  what commit seq will do
+//	_log/<seq>.json                                       commit seq is done: the commit point
 //	<event>/<yyyy-MM-dd>/<HH>/<seq>[-<part>].ndjson.zst   events of that hour
 //	_rejected/<yyyy-MM-dd>/<HH>/<writer>-<n>.ndjson.zst   invalid events of that segment
-//	_tables/<table>/<version>.json              definitions of tables that were not declared
+//	_tables/<table>/<version>.json                        definitions of tables that were not declared
 //
 // doc/format.md has the bytes, the commit point and the recovery of each
 // operation. Any number of processes may use one lake at once.
 package lake
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+
+	"arbalest"
+	"arbalest/internal/blob"
+)
+
+// Options are a lake's settings. The zero value works.
+type Options struct {
+	// PlanBytes is how much landing, compressed, one sort may take on. It is a
+	// request's worth of memory for keys, not for events. Defaults to 256 MiB.
+	PlanBytes int64
+	// FlushBytes is how many bytes of lines a sort holds at once. Defaults to
+	// 64 MiB.
+	FlushBytes int64
+	// Parallel is how many objects a sort writes at once. Defaults to 32:
+	// a directory's fsyncs share the journal's commits.
+	Parallel int
+	// Plain leaves partitions uncompressed. Defaults to false.
+	Plain bool
+}
+
+func (o Options) withDefaults() Options {
+	if o.PlanBytes == 0 {
+		o.PlanBytes = 256 << 20
+	}
+	if o.FlushBytes == 0 {
+		o.FlushBytes = 64 << 20
+	}
+	if o.Parallel == 0 {
+		o.Parallel = 32
+	}
+	return o
+}
+
+// A Lake is one store's events. Its methods may be called at once.
+type Lake struct {
+	store blob.Store
+	opts  Options
+	codec codec
+	self  string // names this process in plans
+
+	mu     sync.Mutex
+	head   arbalest.Seq             // known to be done; the log may have gone on
+	traced map[arbalest.Seq]journey // what Track has read
+}
+
+// Open returns the lake on a store. It does no I/O: an empty store is an empty
+// lake.
+func Open(store blob.Store, opts Options) (*Lake, error) {
+	c, err := newCodec()
+	if err != nil {
+		return nil, err
+	}
+	return &Lake{store: store, opts: opts.withDefaults(), codec: c, self: newWriterID(), traced: map[arbalest.Seq]journey{}}, nil
+}
+
+// Lines reads an object's lines, decompressed. The caller closes the reader.
+func (l *Lake) Lines(ctx context.Context, key arbalest.Key) (io.ReadCloser, error) {
+	r, err := l.store.Get(ctx, key, 0, blob.Whole)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", key, err)
+	}
+	return newLineReader(key, r)
+}
+
+// readAll reads a small object whole.
+func (l *Lake) readAll(ctx context.Context, key arbalest.Key) ([]byte, error) {
+	r, err := l.store.Get(ctx, key, 0, blob.Whole)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", key, err)
+	}
+	defer r.Close()
+	b, err := io.ReadAll(r)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", key, err)
+	}
+	return b, nil
+}
+
+// exists asks for an object's first byte. Objects of the log are never empty.
+func (l *Lake) exists(ctx context.Context, key arbalest.Key) (bool, error) {
+	r, err := l.store.Get(ctx, key, 0, 1)
+	switch {
+	case errors.Is(err, arbalest.ErrUnknown):
+		return false, nil
+	case err != nil:
+		return false, fmt.Errorf("look for %s: %w", key, err)
+	}
+	return true, r.Close()
+}
+
+// createJSON writes v under key unless there is something. Where there is, and
+// it is what v says, the earlier write was ours or as good, and all is well.
+func (l *Lake) createJSON(ctx context.Context, key arbalest.Key, v any) error {
+	body, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("encode %s: %w", key, err)
+	}
+	err = l.store.Create(ctx, key, bytes.NewReader(append(body, '\n')))
+	if !errors.Is(err, arbalest.ErrExists) {
+		if err != nil {
+			return fmt.Errorf("create %s: %w", key, err)
+		}
+		return nil
+	}
+	there, readErr := l.readAll(ctx, key)
+	if readErr != nil {
+		return readErr
+	}
+	if !bytes.Equal(bytes.TrimSuffix(there, []byte{'\n'}), body) {
+		return fmt.Errorf("create %s: %w", key, err)
+	}
+	return nil
+}
+
+// readJSON reads an object of a versioned format; format points at v's version
+// once it is read.
+func (l *Lake) readJSON(ctx context.Context, key arbalest.Key, v any, format *int) error {
+	b, err := l.readAll(ctx, key)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(b, v); err != nil {
+		return fmt.Errorf("%w: %s: %v", arbalest.ErrCorrupt, key, err)
+	}
+	switch {
+	case *format > arbalest.LogFormat:
+		return fmt.Errorf("%w: %s has format %d, this program knows up to %d: upgrade it", arbalest.ErrNewer, key, *format, arbalest.LogFormat)
+	case *format < 1:
+		return fmt.Errorf("%w: %s has no format", arbalest.ErrCorrupt, key)
+	}
+	return nil
+}

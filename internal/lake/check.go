@@ -1,0 +1,97 @@
+package lake
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/zeebo/xxh3"
+
+	"arbalest"
+)
+
+// maxLine is the longest line that Check takes for one.
+const maxLine = 64 << 20
+
+// Check reads an object whole, visits its lines, and proves that it is what
+// its commit says: lines, bytes and hash. The error wraps arbalest.ErrUnknown
+// if it is missing and arbalest.ErrCorrupt if it is anything else.
+func (l *Lake) Check(ctx context.Context, o arbalest.Object, visit func(line []byte) error) error {
+	r, err := l.Lines(ctx, o.Key)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	lines := bufio.NewReaderSize(r, 1<<16)
+	got := arbalest.Object{}
+	var long []byte
+	for {
+		part, err := lines.ReadSlice('\n')
+		if errors.Is(err, bufio.ErrBufferFull) && len(long) < maxLine {
+			long = append(long, part...)
+			continue
+		}
+		line := part
+		if len(long) > 0 {
+			line = append(long, part...)
+			long = line[:0]
+		}
+		if errors.Is(err, io.EOF) && len(line) == 0 {
+			break
+		}
+		if err != nil {
+			return fmt.Errorf("%w: read %s: %v", arbalest.ErrCorrupt, o.Key, err)
+		}
+		got.Events++
+		got.Bytes += int64(len(line))
+		got.Hash += xxh3.Hash(line)
+		if err := visit(line); err != nil {
+			return err
+		}
+	}
+	if got.Events != o.Events || got.Bytes != o.Bytes || got.Hash != o.Hash {
+		return fmt.Errorf("%w: %s has %d lines, %d bytes and hash %016x, its commit says %d, %d and %016x", arbalest.ErrCorrupt, o.Key, got.Events, got.Bytes, got.Hash, o.Events, o.Bytes, o.Hash)
+	}
+	return nil
+}
+
+// Unsorted counts what is in landing, by name and hour: events that are stored
+// but in no commit yet, and invalid ones. It reads all of landing.
+func (l *Lake) Unsorted(ctx context.Context) (stored, rejected map[arbalest.Partition]int64, err error) {
+	stored, rejected = map[arbalest.Partition]int64{}, map[arbalest.Partition]int64{}
+	head, err := l.Head(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	consumed, err := l.consumedBy(ctx, head)
+	if err != nil {
+		return nil, nil, err
+	}
+	infos, err := l.Landing(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	s := sorter{lake: l}
+	for _, info := range infos {
+		if consumed[info.Key] {
+			continue
+		}
+		packed, err := l.readAll(ctx, info.Key)
+		if errors.Is(err, arbalest.ErrUnknown) {
+			continue // sorted meanwhile
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		events, err := s.split(packed, info.Key, rejected, map[arbalest.Hour][]byte{})
+		if err != nil && !errors.Is(err, arbalest.ErrCorrupt) {
+			return nil, nil, err
+		}
+		for _, e := range events {
+			stored[e.where]++
+		}
+	}
+	return stored, rejected, nil
+}

@@ -1,0 +1,83 @@
+package lake
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"arbalest"
+)
+
+// The system's own prefixes. Event names cannot begin with "_".
+const (
+	landingPrefix  = "_landing/"
+	logPrefix      = "_log/"
+	rejectedFolder = "_rejected/"
+	tablesPrefix   = "_tables/"
+)
+
+// The suffixes of objects of lines.
+const (
+	suffixZstd  = ".ndjson.zst"
+	suffixPlain = ".ndjson"
+)
+
+func planKey(s arbalest.Seq) arbalest.Key   { return arbalest.Key(logPrefix + s.String() + ".plan.json") }
+func commitKey(s arbalest.Seq) arbalest.Key { return arbalest.Key(logPrefix + s.String() + ".json") }
+
+// segmentKey names segment n of a writer. Twelve digits keep a writer's
+// segments in order.
+func segmentKey(writer string, n uint64) arbalest.Key {
+	return arbalest.Key(fmt.Sprintf("%s%s/%012d%s", landingPrefix, writer, n, suffixZstd))
+}
+
+// segmentName returns the writer and number of a segment's key.
+func segmentName(key arbalest.Key) (writer string, n uint64, err error) {
+	rest, ok := strings.CutPrefix(string(key), landingPrefix)
+	name, ok2 := strings.CutSuffix(rest, suffixZstd)
+	writer, digits, ok3 := strings.Cut(name, "/")
+	n, err = strconv.ParseUint(digits, 10, 64)
+	if !ok || !ok2 || !ok3 || err != nil || writer == "" {
+		return "", 0, fmt.Errorf("%w: %q is not the key of a segment", arbalest.ErrCorrupt, key)
+	}
+	return writer, n, nil
+}
+
+// objectKey names what a commit adds to a partition: <seq>, and from the second
+// flush of the commit on <seq>-<part>.
+func objectKey(p arbalest.Partition, seq arbalest.Seq, part int, suffix string) arbalest.Key {
+	key := string(p.Prefix()) + seq.String()
+	if part > 0 {
+		key += fmt.Sprintf("-%06d", part)
+	}
+	return arbalest.Key(key + suffix)
+}
+
+// rejectedKey names the invalid events of a segment that were received in hour.
+func rejectedKey(segment arbalest.Key, hour arbalest.Hour) (arbalest.Key, error) {
+	writer, n, err := segmentName(segment)
+	if err != nil {
+		return "", err
+	}
+	return arbalest.Key(fmt.Sprintf("%s%s/%s-%012d%s", rejectedFolder, hour, writer, n, suffixZstd)), nil
+}
+
+func receiptOf(writer string, n uint64) arbalest.Receipt {
+	return arbalest.Receipt(fmt.Sprintf("%s-%06d", writer, n))
+}
+
+// segmentOf returns the segment that a receipt names. The error wraps
+// arbalest.ErrInvalid.
+func segmentOf(r arbalest.Receipt) (arbalest.Key, error) {
+	writer, digits, ok := strings.Cut(string(r), "-")
+	n, err := strconv.ParseUint(digits, 10, 64)
+	if !ok || err != nil || len(writer) != 26 || strings.ContainsAny(writer, "/.") {
+		return "", fmt.Errorf("%w: receipt %.60q is not one of ours: send it as it was given", arbalest.ErrInvalid, string(r))
+	}
+	return segmentKey(writer, n), nil
+}
+
+// definitionKey names a version of a table's definition.
+func definitionKey(table string, version int) arbalest.Key {
+	return arbalest.Key(fmt.Sprintf("%s%s/%08d.json", tablesPrefix, table, version))
+}

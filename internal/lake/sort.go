@@ -1,0 +1,181 @@
+package lake
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"arbalest"
+	"arbalest/internal/blob"
+)
+
+// Sorted is what one pass of Sort did. The zero Sorted says that landing was
+// empty.
+type Sorted struct {
+	Commit   arbalest.Seq
+	Segments int
+	Events   int64
+	Rejected int64
+	Objects  int
+	Bytes    int64 // of lines
+}
+
+// Sort does one pass: it finishes the commit that somebody began, or begins
+// and finishes one of what is in landing. Any number of processes may sort at
+// once; a pass that loses a race helps the winner. Call it until it returns
+// the zero Sorted to empty landing.
+//
+// The commit point is the creation of the commit. A crash before it leaves at
+// most a plan, which the next pass, anyone's, finishes; a crash after it leaves
+// consumed segments, which the next pass deletes.
+func (l *Lake) Sort(ctx context.Context) (Sorted, error) {
+	// A plan's segments stay in landing until its commit is done, so an empty
+	// landing means that there is nothing to finish either.
+	if empty, err := l.landingEmpty(ctx); err != nil || empty {
+		return Sorted{}, err
+	}
+	for {
+		head, err := l.Head(ctx)
+		if err != nil {
+			return Sorted{}, err
+		}
+		plan, ok, err := l.plan(ctx, head+1)
+		if err == nil && !ok {
+			plan, err = l.makePlan(ctx, head)
+		}
+		if err != nil || plan.Seq == 0 {
+			return Sorted{}, err
+		}
+		sorted, err := l.finish(ctx, plan)
+		if errors.Is(err, arbalest.ErrUnknown) {
+			// A segment is gone: has somebody finished the plan meanwhile?
+			if done, probeErr := l.exists(ctx, commitKey(plan.Seq)); probeErr == nil && done {
+				continue
+			}
+		}
+		return sorted, err
+	}
+}
+
+func (l *Lake) landingEmpty(ctx context.Context) (bool, error) {
+	for _, err := range l.store.List(ctx, landingPrefix, "") {
+		if err != nil {
+			return false, fmt.Errorf("list landing: %w", err)
+		}
+		return false, nil
+	}
+	return true, nil
+}
+
+// makePlan claims commit head+1 for what is in landing, or returns the plan of
+// the one who claimed it first. The zero Plan says that there is nothing to do.
+//
+// That no segment is consumed twice rests on the order here: the segments of
+// commit head are deleted before plan head+1 is made, so those of all earlier
+// commits are gone, and landing is listed after that.
+func (l *Lake) makePlan(ctx context.Context, head arbalest.Seq) (arbalest.Plan, error) {
+	consumed, err := l.consumedBy(ctx, head)
+	if err != nil {
+		return arbalest.Plan{}, err
+	}
+	plan := arbalest.Plan{
+		Format: arbalest.LogFormat, Seq: head + 1, Kind: arbalest.KindSort, Created: time.Now().UTC().Truncate(time.Millisecond),
+		Writer: l.self, FlushBytes: l.opts.FlushBytes, Suffix: suffixZstd,
+	}
+	if l.opts.Plain {
+		plan.Suffix = suffixPlain
+	}
+	var stale []arbalest.Key
+	var bytes int64
+	for info, err := range l.store.List(ctx, landingPrefix, "") {
+		if err != nil {
+			return arbalest.Plan{}, fmt.Errorf("list landing: %w", err)
+		}
+		if consumed[info.Key] {
+			stale = append(stale, info.Key)
+			continue
+		}
+		if bytes += info.Size; bytes > l.opts.PlanBytes && len(plan.Segments) > 0 {
+			break
+		}
+		plan.Segments = append(plan.Segments, info.Key)
+	}
+	if err := l.deleteAll(ctx, stale); err != nil || len(plan.Segments) == 0 {
+		return arbalest.Plan{}, err
+	}
+	err = l.createJSON(ctx, planKey(plan.Seq), plan)
+	if !errors.Is(err, arbalest.ErrExists) {
+		return plan, err
+	}
+	winner, ok, err := l.plan(ctx, plan.Seq)
+	if err == nil && !ok {
+		err = fmt.Errorf("%w: plan %d was there and is not", arbalest.ErrCorrupt, plan.Seq)
+	}
+	return winner, err
+}
+
+// consumedBy returns the segments of a commit; none for commit 0.
+func (l *Lake) consumedBy(ctx context.Context, seq arbalest.Seq) (map[arbalest.Key]bool, error) {
+	consumed := map[arbalest.Key]bool{}
+	if seq == 0 {
+		return consumed, nil
+	}
+	j, err := l.journey(ctx, seq)
+	for _, key := range j.segments {
+		consumed[key] = true
+	}
+	return consumed, err
+}
+
+// finish does what a plan says. Doing it twice, or at once with another, writes
+// the same objects under the same names.
+func (l *Lake) finish(ctx context.Context, plan arbalest.Plan) (Sorted, error) {
+	commit := arbalest.Commit{Format: plan.Format, Seq: plan.Seq, Kind: plan.Kind, Time: plan.Created, Segments: plan.Segments}
+	s := sorter{lake: l, plan: plan, rejections: map[arbalest.Partition]int64{}}
+	for _, key := range plan.Segments {
+		if err := s.take(ctx, key); err != nil {
+			return Sorted{}, fmt.Errorf("sort commit %d: %w", plan.Seq, err)
+		}
+	}
+	if err := s.flush(ctx); err != nil {
+		return Sorted{}, fmt.Errorf("sort commit %d: %w", plan.Seq, err)
+	}
+	commit.Objects, commit.Rejected, commit.RejectedKeys = s.objects, s.rejected(), s.rejectedKeys
+	if err := l.createJSON(ctx, commitKey(plan.Seq), commit); err != nil {
+		return Sorted{}, fmt.Errorf("sort commit %d: %w", plan.Seq, err)
+	}
+	l.Hint(plan.Seq)
+	l.remember(commit)
+	sorted := Sorted{Commit: plan.Seq, Segments: len(plan.Segments), Objects: len(commit.Objects)}
+	for _, o := range commit.Objects {
+		sorted.Events += o.Events
+		sorted.Bytes += o.Bytes
+	}
+	for _, r := range commit.Rejected {
+		sorted.Rejected += r.Events
+	}
+	return sorted, l.deleteAll(ctx, plan.Segments)
+}
+
+func (l *Lake) deleteAll(ctx context.Context, keys []arbalest.Key) error {
+	for _, key := range keys {
+		if err := l.store.Delete(ctx, key); err != nil {
+			return fmt.Errorf("delete segment %s: %w", key, err)
+		}
+	}
+	return nil
+}
+
+// Landing says what is in landing now, with the segments that were consumed but
+// not deleted yet. It lists all of it.
+func (l *Lake) Landing(ctx context.Context) ([]blob.Info, error) {
+	var infos []blob.Info
+	for info, err := range l.store.List(ctx, landingPrefix, "") {
+		if err != nil {
+			return nil, fmt.Errorf("list landing: %w", err)
+		}
+		infos = append(infos, info)
+	}
+	return infos, nil
+}

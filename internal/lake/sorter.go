@@ -1,0 +1,207 @@
+package lake
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/zeebo/xxh3"
+	"golang.org/x/sync/errgroup"
+
+	"arbalest"
+)
+
+// A sorter does the work of one plan: it takes segments, and whenever it holds
+// the plan's FlushBytes, writes an object to every partition that it holds
+// lines of.
+type sorter struct {
+	lake *Lake
+	plan arbalest.Plan
+
+	held  int64                           // bytes of lines in parts
+	parts map[arbalest.Partition]*pending // lines point into their segments' bytes
+	last  *pending                        // where the previous line went: runs are long
+	round int                             // flushes done
+
+	objects      []arbalest.Object
+	rejections   map[arbalest.Partition]int64
+	rejectedKeys []arbalest.Key
+}
+
+// pending are lines on their way to one partition.
+type pending struct {
+	where arbalest.Partition
+	lines [][]byte
+	bytes int64
+}
+
+// A placed line is an event and where it goes.
+type placed struct {
+	where arbalest.Partition
+	line  []byte
+}
+
+// take reads a segment and holds its events. A segment that cannot be read
+// because its bytes are damaged does not stop the others: it goes to _rejected/
+// as it is, and counts as one invalid event.
+func (s *sorter) take(ctx context.Context, segment arbalest.Key) error {
+	packed, err := s.lake.readAll(ctx, segment)
+	if err != nil {
+		return err
+	}
+	rejections := map[arbalest.Partition]int64{}
+	rejected := map[arbalest.Hour][]byte{}
+	events, err := s.split(packed, segment, rejections, rejected)
+	if errors.Is(err, arbalest.ErrCorrupt) {
+		hour := arbalest.HourOf(s.plan.Created)
+		events = nil
+		rejections = map[arbalest.Partition]int64{{Hour: hour}: 1}
+		rejected = map[arbalest.Hour][]byte{hour: AppendRejected(nil, Rejected{
+			Code: "corrupt_segment", Reason: err.Error() + ": the segment's bytes are kept here as they are", Hour: hour, Received: s.plan.Created, Body: packed,
+		})}
+	} else if err != nil {
+		return err
+	}
+	for _, e := range events {
+		s.hold(e)
+	}
+	for p, n := range rejections {
+		s.rejections[p] += n
+	}
+	if err := s.putRejected(ctx, segment, rejected); err != nil {
+		return err
+	}
+	if s.held >= s.plan.FlushBytes {
+		return s.flush(ctx)
+	}
+	return nil
+}
+
+// split parses a segment: its events, and by hour of receipt the lines of what
+// was rejected, which it counts.
+func (s *sorter) split(packed []byte, segment arbalest.Key, rejections map[arbalest.Partition]int64, rejected map[arbalest.Hour][]byte) ([]placed, error) {
+	lines, err := s.lake.codec.unpack(nil, packed, segment)
+	if err != nil {
+		return nil, err
+	}
+	events := make([]placed, 0, bytes.Count(lines, []byte{'\n'}))
+	var at arbalest.Partition
+	for len(lines) > 0 {
+		end := bytes.IndexByte(lines, '\n') + 1
+		if end == 0 {
+			return nil, fmt.Errorf("%w: the last line of segment %s does not end", arbalest.ErrCorrupt, segment)
+		}
+		line := lines[:end:end]
+		lines = lines[end:]
+		if bytes.HasPrefix(line, []byte(rejectedPrefix)) {
+			r, err := ParseRejected(line)
+			if err != nil {
+				return nil, fmt.Errorf("segment %s: %w", segment, err)
+			}
+			rejections[arbalest.Partition{Event: r.Event, Hour: r.Hour}]++
+			hour := arbalest.HourOf(r.Received)
+			rejected[hour] = append(rejected[hour], line...)
+			continue
+		}
+		l, err := arbalest.ParseLine(line)
+		if err != nil {
+			return nil, fmt.Errorf("segment %s: %w", segment, err)
+		}
+		hour := arbalest.HourOfMicro(l.Time)
+		if at.Hour != hour || string(at.Event) != string(l.Name) {
+			at = arbalest.Partition{Event: arbalest.EventName(l.Name), Hour: hour}
+		}
+		events = append(events, placed{at, line})
+	}
+	return events, nil
+}
+
+func (s *sorter) hold(e placed) {
+	if s.last == nil || s.last.where != e.where {
+		if s.parts == nil {
+			s.parts = map[arbalest.Partition]*pending{}
+		}
+		if s.last = s.parts[e.where]; s.last == nil {
+			s.last = &pending{where: e.where}
+			s.parts[e.where] = s.last
+		}
+	}
+	s.last.lines = append(s.last.lines, e.line)
+	s.last.bytes += int64(len(e.line))
+	s.held += int64(len(e.line))
+}
+
+func (s *sorter) putRejected(ctx context.Context, segment arbalest.Key, byHour map[arbalest.Hour][]byte) error {
+	for hour, lines := range byHour {
+		key, err := rejectedKey(segment, hour)
+		if err != nil {
+			return err
+		}
+		if err := s.lake.store.Put(ctx, key, bytes.NewReader(s.lake.codec.pack(nil, lines, suffixZstd))); err != nil {
+			return fmt.Errorf("write %s: %w", key, err)
+		}
+		s.rejectedKeys = append(s.rejectedKeys, key)
+	}
+	slices.Sort(s.rejectedKeys)
+	return nil
+}
+
+// flush writes what is held, an object for each partition, and holds nothing
+// any more. Objects are listed by partition, so that the commit is the same
+// whoever writes it.
+func (s *sorter) flush(ctx context.Context) error {
+	parts := make([]*pending, 0, len(s.parts))
+	for _, p := range s.parts {
+		parts = append(parts, p)
+	}
+	slices.SortFunc(parts, func(a, b *pending) int {
+		return cmp.Or(cmp.Compare(a.where.Event, b.where.Event), cmp.Compare(a.where.Hour, b.where.Hour))
+	})
+	objects := make([]arbalest.Object, len(parts))
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(s.lake.opts.Parallel)
+	for i, p := range parts {
+		g.Go(func() (err error) {
+			objects[i], err = s.write(ctx, p)
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	s.objects = append(s.objects, objects...)
+	s.round++
+	s.held, s.parts, s.last = 0, nil, nil
+	return nil
+}
+
+func (s *sorter) write(ctx context.Context, p *pending) (arbalest.Object, error) {
+	o := arbalest.Object{
+		Key:   objectKey(p.where, s.plan.Seq, s.round, s.plan.Suffix),
+		Event: p.where.Event, Hour: p.where.Hour, Events: int64(len(p.lines)), Bytes: p.bytes,
+	}
+	lines := make([]byte, 0, p.bytes)
+	for _, line := range p.lines {
+		lines = append(lines, line...)
+		o.Hash += xxh3.Hash(line)
+	}
+	if err := s.lake.store.Put(ctx, o.Key, bytes.NewReader(s.lake.codec.pack(nil, lines, s.plan.Suffix))); err != nil {
+		return o, fmt.Errorf("write %s: %w", o.Key, err)
+	}
+	return o, nil
+}
+
+// rejected returns the counts of invalid events, ordered.
+func (s *sorter) rejected() []arbalest.Rejection {
+	var out []arbalest.Rejection
+	for p, n := range s.rejections {
+		out = append(out, arbalest.Rejection{Event: p.Event, Hour: p.Hour, Events: n})
+	}
+	slices.SortFunc(out, func(a, b arbalest.Rejection) int {
+		return cmp.Or(cmp.Compare(a.Event, b.Event), cmp.Compare(a.Hour, b.Hour))
+	})
+	return out
+}
