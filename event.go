@@ -86,6 +86,15 @@ func HourOfUnix(sec int64) Hour {
 	return Hour(h)
 }
 
+// HourOfMicro returns the hour that a Unix time in microseconds is in.
+func HourOfMicro(us int64) Hour {
+	sec := us / 1_000_000
+	if us%1_000_000 < 0 {
+		sec--
+	}
+	return HourOfUnix(sec)
+}
+
 // Time returns the hour's first instant.
 func (h Hour) Time() time.Time { return time.Unix(int64(h)*3600, 0).UTC() }
 

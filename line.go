@@ -20,9 +20,9 @@ func AppendLine(dst []byte, e Event) []byte {
 	dst = append(dst, `,"name":"`...)
 	dst = append(dst, e.Name...)
 	dst = append(dst, `","time":"`...)
-	dst = e.Time.UTC().AppendFormat(dst, TimeLayout)
+	dst = e.Time.UTC().AppendFormat(dst, time.RFC3339Nano) // TimeLayout in UTC, and fast
 	dst = append(dst, `","received":"`...)
-	dst = e.Received.UTC().AppendFormat(dst, TimeLayout)
+	dst = e.Received.UTC().AppendFormat(dst, time.RFC3339Nano)
 	dst = append(dst, `","hash":"`...)
 	dst = AppendHash(dst, e.Hash)
 	dst = append(dst, `"}`...)
