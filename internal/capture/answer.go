@@ -1,0 +1,64 @@
+package capture
+
+import (
+	"math/rand/v2"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"arbalest"
+)
+
+// answer writes a JSON answer.
+func (h *Handler) answer(w http.ResponseWriter, status int, body []byte) {
+	w.Header()["Content-Type"] = h.jsonType
+	if len(body) >= 2048 { // net/http counts smaller ones itself
+		w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	}
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // a client that has gone will send its events again
+}
+
+// refuse answers a request that has no other answer than an error.
+//
+//	{"error":"…","retry":true}
+func (h *Handler) refuse(w http.ResponseWriter, status int, retry bool, reason string) {
+	if retry {
+		w.Header().Set("Retry-After", retryAfter)
+	}
+	body := append([]byte(nil), `{"error":`...)
+	body = arbalest.AppendString(body, strings.ToValidUTF8(reason, "\uFFFD"))
+	body = append(body, `,"retry":`...)
+	body = strconv.AppendBool(body, retry)
+	h.answer(w, status, append(body, '}', '\n'))
+}
+
+// plain returns an error's text without the sentinel in front, which the status
+// says already.
+func plain(err error) string {
+	sentinel := arbalest.OutcomeOf(err).Err.Error() + ": "
+	return strings.TrimPrefix(err.Error(), sentinel)
+}
+
+// maxRequestID is the longest X-Request-Id of a client that is honoured.
+const maxRequestID = 128
+
+// requestID returns the client's X-Request-Id where it is printable ASCII
+// without spaces, quotes and backslashes, else a new one of 16 hexadecimal
+// digits.
+func requestID(r *http.Request) string {
+	if id := r.Header["X-Request-Id"]; len(id) == 1 && sane(id[0]) {
+		return id[0]
+	}
+	var room [16]byte
+	return string(arbalest.AppendHash(room[:0], rand.Uint64()))
+}
+
+func sane(id string) bool {
+	for i := range len(id) {
+		if c := id[i]; c <= ' ' || c >= 0x7f || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return id != "" && len(id) <= maxRequestID
+}

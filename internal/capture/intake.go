@@ -1,0 +1,220 @@
+package capture
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"unicode/utf8"
+
+	"arbalest"
+	"arbalest/internal/lake"
+)
+
+// An intake is one request's events on their way to a group: the lines to be
+// written and the answer's list of rejections. It is used again.
+type intake struct {
+	reservation
+	opts   *Options
+	reader reader
+	raw    *buffer    // the body as it came
+	plain  [2]*buffer // the body decoded, where it was encoded; in turn
+	lines  *buffer    // accepted events and records of invalid ones
+
+	accepted, rejected int
+	codes              []Code // of the rejected ones
+	rejections         []byte // the elements of the answer's "rejected", with commas
+	answer             []byte
+}
+
+type intakes struct{ pool sync.Pool }
+
+// get returns an empty intake of h.
+func (p *intakes) get(h *Handler) *intake {
+	in, ok := p.pool.Get().(*intake)
+	if !ok {
+		in = &intake{opts: &h.opts}
+		in.budget, in.reader.ids = &h.budget, &h.ids
+	}
+	in.reader.received = h.opts.Now().UTC().Truncate(1e6)
+	in.lines = h.buffers.get(0)
+	in.forget()
+	in.answer = in.answer[:0]
+	return in
+}
+
+// put takes an intake back, and its part of the budget.
+func (p *intakes) put(in *intake, b *buffers) {
+	in.drop(b)
+	b.put(in.lines)
+	in.lines = nil
+	in.shrink(0)
+	if cap(in.rejections)+cap(in.answer)+cap(in.reader.compact) <= maxPooled {
+		p.pool.Put(in)
+	}
+}
+
+// forget undoes what has been taken.
+func (in *intake) forget() {
+	in.lines.b, in.rejections, in.codes = in.lines.b[:0], in.rejections[:0], in.codes[:0]
+	in.accepted, in.rejected = 0, 0
+}
+
+// drop gives the body's buffers back.
+func (in *intake) drop(b *buffers) {
+	in.dropPlain(b)
+	b.put(in.raw)
+	in.raw = nil
+	in.reader.wire, in.reader.event = wireEvent{}, arbalest.Event{}
+}
+
+// dropPlain gives the buffers of the decoded body back.
+func (in *intake) dropPlain(b *buffers) {
+	b.put(in.plain[0])
+	b.put(in.plain[1])
+	in.plain = [2]*buffer{}
+}
+
+// size is what the intake holds, in bytes.
+func (in *intake) size() int {
+	n := len(in.rejections) + cap(in.reader.compact)
+	for _, b := range [...]*buffer{in.lines, in.raw, in.plain[0], in.plain[1]} {
+		if b != nil {
+			n += len(b.b)
+		}
+	}
+	return n
+}
+
+// maxEnvelope is more than _event takes of a line: an id may grow sixfold by
+// its escapes.
+const maxEnvelope = 6*arbalest.MaxEventID + arbalest.MaxEventName + 256
+
+// take accepts the event with the text src, or rejects it. The error is that of
+// the reservation.
+func (in *intake) take(src []byte, compact bool) error {
+	if err := in.cover(in.size() + len(src) + maxEnvelope); err != nil {
+		return err
+	}
+	if f := in.reader.read(src, compact); f != nil {
+		return in.record(src, f, in.rejectedEvent())
+	}
+	in.lines.b = arbalest.AppendLine(in.lines.b, in.reader.event)
+	in.accepted++
+	return nil
+}
+
+// rejectedEvent is what is known of the event that the reader was given last.
+func (in *intake) rejectedEvent() lake.Rejected {
+	e := &in.reader.event
+	r := lake.Rejected{Event: e.Name, Hour: arbalest.HourOf(in.reader.received)}
+	if in.reader.wire.id != nil {
+		r.ID = e.ID
+	}
+	if in.reader.timed {
+		r.Hour = arbalest.HourOf(e.Time)
+	}
+	return r
+}
+
+// reject keeps bytes that no event can be told of.
+func (in *intake) reject(src []byte, f *fault) error {
+	return in.record(src, f, lake.Rejected{Hour: arbalest.HourOf(in.reader.received)})
+}
+
+// rejectEvent keeps one event that is not the JSON that is accepted. Where it
+// is JSON to a parser that takes more, its name and id go into the record, so
+// that the books know whose it is.
+func (in *intake) rejectEvent(src []byte, f *fault) error {
+	r := lake.Rejected{Hour: arbalest.HourOf(in.reader.received)}
+	var e struct {
+		Event arbalest.EventName `json:"event"`
+		ID    string             `json:"id"`
+	}
+	if f.code != NotJSON && json.Unmarshal(src, &e) == nil {
+		if e.Event.Validate() == nil {
+			r.Event = e.Event
+		}
+		if len(e.ID) <= arbalest.MaxEventID && !strings.ContainsRune(e.ID, utf8.RuneError) {
+			r.ID = e.ID
+		}
+	}
+	return in.record(src, f, r)
+}
+
+// record appends an invalid event to the lines and to the answer.
+func (in *intake) record(src []byte, f *fault, r lake.Rejected) error {
+	need := in.size() + recordSize(src) + 12*len(f.reason) + 2*maxEnvelope
+	if err := in.cover(need); err != nil {
+		return err
+	}
+	r.Code, r.Reason, r.Body = string(f.code), f.reason, src
+	r.Index, r.Received = in.rejected+in.accepted, in.reader.received
+	r.Truncated = f.truncated
+	in.lines.b = lake.AppendRejected(in.lines.b, r)
+	in.rejections = appendRejection(in.rejections, r.Index, f)
+	in.rejected++
+	in.codes = append(in.codes, f.code)
+	return nil
+}
+
+// recordSize returns how many bytes of a record are for its body: a JSON string
+// where it is UTF-8, else base64.
+func recordSize(body []byte) int {
+	if !utf8.Valid(body) {
+		return (len(body) + 2) / 3 * 4
+	}
+	n := len(body) + bytes.Count(body, []byte{'"'}) + bytes.Count(body, []byte{'\\'})
+	for _, c := range body {
+		if c < 0x20 {
+			n += 5
+		}
+	}
+	return n
+}
+
+// whole rejects a whole body, in place of what was taken of it before. Where
+// its record can never fit, only the body's beginning is kept.
+func (in *intake) whole(body []byte, f *fault) error {
+	in.forget()
+	for {
+		room := int(in.budget.limit) - in.size() - 12*len(f.reason) - 3*maxEnvelope
+		if recordSize(body) <= room || len(body) < 1024 {
+			return in.reject(body, f)
+		}
+		body, f.truncated = body[:len(body)/2], true
+	}
+}
+
+// appendRejection appends an element of the answer's "rejected".
+func appendRejection(dst []byte, index int, f *fault) []byte {
+	if len(dst) > 0 {
+		dst = append(dst, ',')
+	}
+	dst = append(dst, `{"index":`...)
+	dst = strconv.AppendInt(dst, int64(index), 10)
+	dst = append(dst, `,"error":`...)
+	dst = arbalest.AppendString(dst, strings.ToValidUTF8(f.reason, "\uFFFD"))
+	dst = append(dst, `,"code":"`...)
+	dst = append(dst, f.code...)
+	return append(dst, `","retry":false}`...)
+}
+
+// appendAnswer appends the answer for events that are durable.
+func (in *intake) appendAnswer(dst []byte, receipt arbalest.Receipt) []byte {
+	dst = append(dst, `{"accepted":`...)
+	dst = strconv.AppendInt(dst, int64(in.accepted), 10)
+	dst = append(dst, `,"rejected":[`...)
+	dst = append(dst, in.rejections...)
+	dst = append(dst, `],"durability":`...)
+	dst = arbalest.AppendString(dst, in.opts.Durability)
+	dst = append(dst, `,"receipt":`...)
+	dst = arbalest.AppendString(dst, string(receipt))
+	if in.accepted == 0 {
+		dst = append(dst, `,"error":`...)
+		dst = arbalest.AppendString(dst, fmt.Sprintf("none of the %d events of this request is valid: \"rejected\" says why; they are kept with their reasons", in.rejected))
+	}
+	return append(dst, '}', '\n')
+}

@@ -1,0 +1,39 @@
+package capture
+
+import (
+	"context"
+
+	"arbalest"
+)
+
+// A Taken says what became of events that did not come over HTTP.
+type Taken struct {
+	Accepted, Rejected int
+	Receipt            arbalest.Receipt
+}
+
+// Take makes events durable that come from elsewhere than HTTP: one to a line,
+// each standing alone. Every limit and every check is that of POST /v1/events,
+// except that Take waits for no answer's size. An error says that nothing was
+// taken.
+func (h *Handler) Take(ctx context.Context, lines []byte) (Taken, error) {
+	in := h.intakes.get(h)
+	defer h.intakes.put(in, &h.buffers)
+	s := splitter{in: in, body: lines}
+	if err := s.sequence(0); err != nil {
+		return Taken{}, err
+	}
+	taken := Taken{Accepted: in.accepted, Rejected: in.rejected}
+	if taken == (Taken{}) {
+		return taken, nil
+	}
+	in.drop(&h.buffers)
+	held := in.lines
+	in.lines = nil
+	in.shrink(len(held.b))
+	reserved := in.held
+	in.held = 0
+	var err error
+	taken.Receipt, err = h.committer.commit(ctx, held, reserved)
+	return taken, err
+}
