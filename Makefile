@@ -1,0 +1,45 @@
+# make demo: all the set-up, then the main job. make test: all the set-up, then the tests.
+# make check is what CI runs. make bench measures. make soak tries for long what the tests try shortly.
+SHELL := /bin/bash
+GO ?= go
+SOAK ?= 10m
+
+.PHONY: all build demo test check bench soak fuzz tools clean
+all: build
+
+build: tools
+	$(GO) build -o bin/arbalest ./cmd/arbalest
+
+demo: build
+	bin/arbalest demo
+
+test: tools
+	$(GO) test ./...
+
+# The C compiler is for DuckDB, which is linked in. Root on Debian gets it installed; others are told.
+tools:
+	@command -v $(GO) >/dev/null || { echo "Go is missing: install Go 1.26 or newer from https://go.dev/dl, then run make again"; exit 1; }
+	@if ! command -v $${CXX:-g++} >/dev/null; then \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq g++ >/dev/null; \
+	  else echo "A C++ compiler is missing: install one (Debian: sudo apt-get install g++; macOS: xcode-select --install), then run make again"; exit 1; fi; fi
+
+check: tools
+	@dirty=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$dirty" ] || { echo "not gofmt-ed: $$dirty"; exit 1; }
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+	$(GO) test -race -shuffle=on -timeout 20m ./...
+
+fuzz:
+	@for target in $$(grep -rl '^func Fuzz' --include=*_test.go . | xargs grep -ho '^func Fuzz[A-Za-z0-9]*' | sed 's/func //' | sort -u); do \
+	  dir=$$(dirname $$(grep -rl "^func $$target(" --include=*_test.go .)); \
+	  echo "== $$dir $$target"; $(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $${FUZZTIME:-20s} $$dir || exit 1; done
+
+bench: build
+	$(GO) run ./bench
+
+soak: build
+	ARBALEST_SOAK=$(SOAK) $(GO) test -count=1 -timeout 0 -run 'Soak|Kill' -v ./e2e ./cmd/arbalest
+
+clean:
+	rm -rf bin
