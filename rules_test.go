@@ -1,0 +1,195 @@
+package arbalest_test
+
+import (
+	"bytes"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// mayImport says which of the project's own packages each may import. The empty
+// path is the root package, which all may.
+var mayImport = map[string][]string{
+	"":                            {},
+	"internal/blob":               {},
+	"internal/blob/blobtest":      {"internal/blob"},
+	"internal/decode":             {},
+	"internal/lake":               {"internal/blob"},
+	"internal/capture":            {"internal/decode", "internal/lake"},
+	"internal/load":               {"internal/decode", "internal/lake"},
+	"internal/load/warehousetest": {"internal/decode", "internal/load"},
+	"internal/duckdb":             {"internal/decode", "internal/load"},
+	"internal/archive":            {"internal/lake", "internal/load"},
+	"cmd/arbalest":                {"internal/archive", "internal/blob", "internal/capture", "internal/decode", "internal/duckdb", "internal/lake", "internal/load"},
+	"bench":                       {"internal/archive", "internal/blob", "internal/capture", "internal/decode", "internal/duckdb", "internal/lake", "internal/load"},
+	"e2e":                         {},
+}
+
+// doors says which packages may import a third party.
+var doors = map[string][]string{
+	"github.com/duckdb/":     {"internal/duckdb", "bench"},
+	"github.com/spf13/":      {"cmd/arbalest"},
+	"github.com/goccy/":      {"cmd/arbalest"},
+	"github.com/prometheus/": {"internal/capture", "cmd/arbalest"},
+	"github.com/jedib0t/":    {"cmd/arbalest"},
+	"github.com/schollz/":    {"cmd/arbalest"},
+	"github.com/oklog/ulid":  {"internal/lake"},
+	"golang.org/x/sys":       {"internal/blob"},
+	"golang.org/x/term":      {"cmd/arbalest"},
+}
+
+// A goFile is a parsed source file of the project.
+type goFile struct {
+	path string
+	pkg  string // its folder
+	ast  *ast.File
+	src  []byte
+}
+
+func goFiles(t *testing.T) []goFile {
+	t.Helper()
+	var files []goFile
+	fset := token.NewFileSet()
+	err := filepath.WalkDir(".", func(p string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && (d.Name() == "testdata" || d.Name() == "peers" || d.Name() == "node_modules" || p != "." && strings.HasPrefix(d.Name(), ".")) {
+			return fs.SkipDir
+		}
+		if d.IsDir() || !strings.HasSuffix(p, ".go") {
+			return nil
+		}
+		src, err := os.ReadFile(p)
+		if err != nil {
+			return err
+		}
+		f, err := parser.ParseFile(fset, p, src, parser.ParseComments)
+		if err != nil {
+			return err
+		}
+		pkg := path.Dir(filepath.ToSlash(p))
+		if pkg == "." {
+			pkg = ""
+		}
+		files = append(files, goFile{filepath.ToSlash(p), pkg, f, src})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(files) < 30 {
+		t.Fatalf("only %d files found", len(files))
+	}
+	return files
+}
+
+func TestImportsRunOneWay(t *testing.T) {
+	for _, f := range goFiles(t) {
+		allowed, known := mayImport[f.pkg]
+		if !known {
+			t.Errorf("%s: package %s is not in mayImport: say what it may import", f.path, f.pkg)
+			continue
+		}
+		test := strings.HasSuffix(f.path, "_test.go")
+		for _, spec := range f.ast.Imports {
+			imported := strings.Trim(spec.Path.Value, `"`)
+			if own, ok := strings.CutPrefix(imported, "arbalest/"); ok && !test && !slices.Contains(allowed, own) {
+				t.Errorf("%s imports %s, which %q may not", f.path, own, f.pkg)
+			}
+			if f.pkg == "" && strings.Contains(imported, ".") {
+				t.Errorf("%s imports %s: the vocabulary has the standard library only", f.path, imported)
+			}
+			for prefix, packages := range doors {
+				if strings.HasPrefix(imported, prefix) && !test && !slices.Contains(packages, f.pkg) {
+					t.Errorf("%s imports %s, whose door is %v", f.path, imported, packages)
+				}
+			}
+		}
+	}
+}
+
+func TestNoInitNoLongFiles(t *testing.T) {
+	for _, f := range goFiles(t) {
+		for _, d := range f.ast.Decls {
+			if fn, ok := d.(*ast.FuncDecl); ok && fn.Recv == nil && fn.Name.Name == "init" {
+				t.Errorf("%s has an init", f.path)
+			}
+		}
+		if n := bytes.Count(f.src, []byte{'\n'}); n > 800 {
+			t.Errorf("%s has %d lines: split it by noun", f.path, n)
+		}
+	}
+}
+
+func TestPackagesHaveComments(t *testing.T) {
+	commented := map[string]bool{}
+	for _, f := range goFiles(t) {
+		if !strings.HasSuffix(f.path, "_test.go") {
+			commented[f.pkg] = commented[f.pkg] || f.ast.Doc != nil
+		}
+	}
+	for pkg, ok := range commented {
+		if !ok {
+			t.Errorf("package %q has no comment that says what it is, what it stores, and where its commit point is", pkg)
+		}
+	}
+}
+
+// symbol matches `pkg.Name` and `pkg.Type.Name` in documents.
+var symbol = regexp.MustCompile("`([a-z]+)\\.([A-Z][A-Za-z0-9]*)(?:\\.([A-Z][A-Za-z0-9]*))?`")
+
+func TestDocumentsNameSymbolsThatExist(t *testing.T) {
+	declared, packages := map[string]bool{}, map[string]bool{}
+	for _, f := range goFiles(t) {
+		name := f.ast.Name.Name
+		packages[name] = true
+		for _, d := range f.ast.Decls {
+			switch d := d.(type) {
+			case *ast.FuncDecl:
+				declared[name+"."+d.Name.Name] = true
+			case *ast.GenDecl:
+				for _, spec := range d.Specs {
+					switch spec := spec.(type) {
+					case *ast.TypeSpec:
+						declared[name+"."+spec.Name.Name] = true
+					case *ast.ValueSpec:
+						for _, n := range spec.Names {
+							declared[name+"."+n.Name] = true
+						}
+					}
+				}
+			}
+		}
+	}
+	documents, err := filepath.Glob("doc/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	decisions, _ := filepath.Glob("doc/decisions/*.md")
+	named := 0
+	for _, doc := range append(append(documents, decisions...), "README.md", "CONTRIBUTING.md", "CHANGELOG.md") {
+		b, err := os.ReadFile(doc)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		for _, m := range symbol.FindAllSubmatch(b, -1) {
+			named++
+			if pkg := string(m[1]); packages[pkg] && !declared[pkg+"."+string(m[2])] {
+				t.Errorf("%s names %s, which does not exist", doc, m[0])
+			}
+		}
+	}
+	if named == 0 {
+		t.Error("no document names a symbol: has the pattern rotted?")
+	}
+}
