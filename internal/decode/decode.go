@@ -7,9 +7,7 @@
 // vectors are laid out as Arrow's so that a warehouse can read them in place.
 package decode
 
-import (
-	"arbalest"
-)
+import "arbalest"
 
 // A Span is a run of a block's lines that come from one object.
 type Span struct {
@@ -19,7 +17,7 @@ type Span struct {
 }
 
 // A Block is what one call decodes: whole lines, each a stored event, from one
-// object or from many small ones.
+// object or from many small ones. It has less than 1 GiB.
 type Block struct {
 	Lines []byte
 	Spans []Span
@@ -32,7 +30,8 @@ type Int128 struct {
 	Hi int64
 }
 
-// A Vector is one column of a chunk in Arrow's layout. Which field holds the
+// A Vector is one column of a chunk in Arrow's layout. It is only to be read:
+// vectors of a chunk that are all NULL share their memory. Which field holds the
 // values follows from Type.Kind:
 //
 //	Boolean                      Bits (least significant bit first)
@@ -88,4 +87,16 @@ type Chunk struct {
 	// state. Such values are only in properties until the table has evolved
 	// and the block is decoded again.
 	Novelty *Novelty
+
+	builder *builder // whose memory the vectors are; nil once released
+}
+
+// Release gives the chunk's memory back, to be used for other chunks of the
+// same Decoder. Nothing of the chunk but Rows, Errors and Novelty may be used
+// afterwards. A chunk that is not released is the garbage collector's.
+func (c *Chunk) Release() {
+	if b := c.builder; b != nil {
+		c.builder, c.Columns, c.Object, c.Line = nil, nil, nil, nil
+		b.decoder.pool.Put(b)
+	}
 }

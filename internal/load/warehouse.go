@@ -2,6 +2,7 @@ package load
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"arbalest"
@@ -91,7 +92,32 @@ type CommitRejection struct {
 // Counts are what became of a batch's events: Stored = Loaded + Repeats +
 // Errors. Conflicts are among the repeats.
 type Counts struct {
-	Stored, Loaded, Repeats, Conflicts, Errors int64
+	Stored    int64 `json:"stored"`
+	Loaded    int64 `json:"loaded"`
+	Repeats   int64 `json:"repeats"`
+	Conflicts int64 `json:"conflicts"`
+	Errors    int64 `json:"errors"`
+}
+
+// A TableError is an error of Load that is one table's alone, so that the same
+// batch without that table may succeed.
+type TableError struct {
+	Table string
+	Err   error
+}
+
+func (e *TableError) Error() string { return fmt.Sprintf("table %s: %v", e.Table, e.Err) }
+
+// Unwrap returns Err.
+func (e *TableError) Unwrap() error { return e.Err }
+
+// Add adds d to c.
+func (c *Counts) Add(d Counts) {
+	c.Stored += d.Stored
+	c.Loaded += d.Loaded
+	c.Repeats += d.Repeats
+	c.Conflicts += d.Conflicts
+	c.Errors += d.Errors
 }
 
 // A Warehouse is the SQL engine that tables live in.
@@ -107,7 +133,8 @@ type Warehouse interface {
 	// Load adds the batch in one transaction, in which Progress goes from prev
 	// to b.Next: schema changes, rows, load errors, conflicts, journal and
 	// cursor, all or nothing. Rows that repeat a row of the table are left out
-	// and counted. The counts returned are those of each of b.Tables.
+	// and counted. The counts returned are those of each of b.Tables. An error
+	// that concerns one table only is a *TableError.
 	//
 	// B repeats A if they have the same id and table and their times are in
 	// the same hour, or the time of one of them is that of its receipt and

@@ -1,0 +1,116 @@
+package decode
+
+import (
+	"fmt"
+
+	"arbalest"
+)
+
+// A SyntaxError says where a text stops being the JSON that is accepted, and
+// why. It wraps arbalest.ErrInvalid.
+type SyntaxError struct {
+	Offset int64 // in bytes, from the start of the text that was scanned
+	Reason string
+}
+
+func (e *SyntaxError) Error() string {
+	return fmt.Sprintf("invalid JSON at byte %d: %s", e.Offset, e.Reason)
+}
+
+// Unwrap makes a SyntaxError an arbalest.ErrInvalid.
+func (e *SyntaxError) Unwrap() error { return arbalest.ErrInvalid }
+
+// Scan validates the one JSON value (RFC 8259) that begins at src[from], after
+// optional white space, and returns the index after it. What follows it is not
+// looked at. Beyond the RFC's grammar it refuses what the RFC leaves to chance:
+// invalid UTF-8, a surrogate escape without its pair, an object with a key
+// twice (compared without escapes), more than maxDepth arrays and objects
+// within each other, and a byte order mark.
+//
+// compact says that src[from:end] has no white space outside its strings,
+// leading white space included, so that it can be stored as it is. The error
+// is a *SyntaxError.
+func Scan(src []byte, from, maxDepth int) (end int, compact bool, err error) {
+	s := scanner{src: src, compact: true}
+	end = s.value(s.space(from), maxDepth)
+	if end < 0 {
+		return 0, false, s.err
+	}
+	return end, s.compact, nil
+}
+
+// Compact appends src, which must be valid JSON, without the white space
+// between its tokens. Number text, escapes and key order stay as they are.
+func Compact(dst, src []byte) []byte {
+	start := 0
+	for i := 0; i < len(src); {
+		switch c := src[i]; {
+		case c == '"':
+			i = skipString(src, i+1)
+		case c > ' ':
+			i++
+		default:
+			dst = append(dst, src[start:i]...)
+			i++
+			start = i
+		}
+	}
+	return append(dst, src[start:]...)
+}
+
+// Members calls visit for each member of obj, a valid JSON object, in order.
+// key is the member's name without quotes and escapes and is good only during
+// the call; value is the member's text in obj. An error of visit ends the walk
+// and is returned. An obj that is not an object has no members.
+func Members(obj []byte, visit func(key, value []byte) error) error {
+	var unescaped []byte
+	i := skipSpace(obj, 0) + 1
+	for i = skipSpace(obj, i); i < len(obj) && obj[i] == '"'; i = skipSpace(obj, i+1) {
+		end := skipString(obj, i+1)
+		unescaped = Unquote(unescaped[:0], obj[i:end])
+		i = skipSpace(obj, end)
+		i = skipSpace(obj, i+1)
+		end = skipValue(obj, i)
+		if i >= end {
+			return nil
+		}
+		if err := visit(unescaped, obj[i:end]); err != nil {
+			return err
+		}
+		i = skipSpace(obj, end)
+	}
+	return nil
+}
+
+// skipValue returns the index after the valid value that begins at src[i].
+func skipValue(src []byte, i int) int {
+	for depth := 0; i < len(src); {
+		switch src[i] {
+		case '"':
+			i = skipString(src, i+1)
+		case '{', '[':
+			depth++
+			i++
+			continue
+		case '}', ']':
+			depth--
+			i++
+		default: // a word, or what is between values
+			for i++; depth == 0 && i < len(src) && src[i] > ' ' && src[i] != ',' && src[i] != '}' && src[i] != ']'; {
+				i++
+			}
+		}
+		if depth <= 0 {
+			return i
+		}
+	}
+	return i
+}
+
+// skipSpace returns the index of the first byte from i that is not white space.
+func skipSpace(src []byte, i int) int {
+	for i < len(src) && (src[i] == ' ' || src[i] == '\n' || src[i] == '\t' || src[i] == '\r') {
+		i++
+	}
+	return min(i, len(src))
+}

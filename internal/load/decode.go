@@ -1,0 +1,222 @@
+package load
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"arbalest"
+	"arbalest/internal/decode"
+)
+
+// blockBytes is how many bytes of lines are decoded at a time, into one chunk.
+const blockBytes = 1 << 20
+
+// decode makes a table's batch of its objects. Where they have columns that the
+// table has not, the definition grows and they are decoded again.
+func (l *Loader) decode(ctx context.Context, w *tableWork) (TableBatch, error) {
+	t, err := l.target(ctx, w.event)
+	if err != nil {
+		return TableBatch{}, err
+	}
+	for {
+		w.target = t
+		chunks, err := l.decodeBy(ctx, t.decoder, w.objects)
+		if err != nil {
+			return TableBatch{}, fmt.Errorf("decode %s: %w", w.event, err)
+		}
+		grown, err := l.evolve(ctx, t, chunks)
+		if err != nil {
+			return TableBatch{}, err
+		}
+		if grown == nil {
+			return findRepeats(TableBatch{Table: t.table, Objects: w.objects, Chunks: chunks}), nil
+		}
+		t = grown
+	}
+}
+
+// A stack is a run of objects that are read by one goroutine: one large
+// object, or as many small ones as fit a block.
+type stack struct {
+	first, end int              // of the batch's objects
+	chunks     []**decode.Chunk // filled in by the workers
+}
+
+func stacks(objects []ObjectRef) []*stack {
+	var out []*stack
+	var bytes int64
+	for i, o := range objects {
+		if n := len(out); n > 0 && bytes+o.Bytes <= blockBytes {
+			out[n-1].end = i + 1
+			bytes += o.Bytes
+			continue
+		}
+		out = append(out, &stack{first: i, end: i + 1})
+		bytes = o.Bytes
+	}
+	return out
+}
+
+// A job is a block to decode, and where its chunk goes.
+type job struct {
+	block decode.Block
+	into  **decode.Chunk
+}
+
+// decodeBy reads objects and decodes them on all cores. Readers make blocks,
+// workers make chunks of them; a block's memory is used again once its chunk
+// is made.
+func (l *Loader) decodeBy(ctx context.Context, d *decode.Decoder, objects []ObjectRef) ([]*decode.Chunk, error) {
+	todo := stacks(objects)
+	jobs := make(chan job)
+	buffers := sync.Pool{New: func() any { return []byte(nil) }}
+	g, ctx := errgroup.WithContext(ctx)
+	next := make(chan *stack)
+	g.Go(func() error {
+		defer close(next)
+		for _, s := range todo {
+			select {
+			case next <- s:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		return nil
+	})
+	var reading sync.WaitGroup
+	for range min(l.opts.Readers, len(todo)) {
+		reading.Add(1)
+		g.Go(func() error {
+			defer reading.Done()
+			for s := range next {
+				r := reader{loader: l, objects: objects, stack: s, jobs: jobs, buffers: &buffers}
+				if err := r.read(ctx); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	go func() { reading.Wait(); close(jobs) }()
+	for range l.opts.Workers {
+		g.Go(func() error {
+			for j := range jobs {
+				*j.into = d.Decode(j.block)
+				buffers.Put(j.block.Lines[:0]) //nolint:staticcheck // a header's allocation for each MiB
+			}
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	var chunks []*decode.Chunk
+	for _, s := range todo {
+		for _, c := range s.chunks {
+			chunks = append(chunks, *c)
+		}
+	}
+	return chunks, nil
+}
+
+// A reader turns a stack of objects into blocks.
+type reader struct {
+	loader  *Loader
+	objects []ObjectRef
+	stack   *stack
+	jobs    chan<- job
+	buffers *sync.Pool
+	block   decode.Block
+}
+
+func (r *reader) read(ctx context.Context) error {
+	r.block = decode.Block{Lines: r.buffers.Get().([]byte)}
+	for i := r.stack.first; i < r.stack.end; i++ {
+		if err := r.object(ctx, int32(i)); err != nil {
+			return err
+		}
+	}
+	return r.send(ctx)
+}
+
+// object adds an object's lines to the block, and sends the block whenever it
+// is full. What the commit says of the object must be true of it.
+func (r *reader) object(ctx context.Context, index int32) error {
+	o := r.objects[index]
+	src, err := r.loader.lake.Lines(ctx, o.Key)
+	if err != nil {
+		return fmt.Errorf("commit %d: %w", o.Commit, err)
+	}
+	defer src.Close()
+	var lines, size int64
+	mark := len(r.block.Lines) // where the lines that are not in a span begin
+	for done := false; !done; {
+		if r.block.Lines, done, err = fill(src, r.block.Lines); err != nil {
+			return fmt.Errorf("commit %d: read %s: %w", o.Commit, o.Key, err)
+		}
+		whole := bytes.LastIndexByte(r.block.Lines[mark:], '\n') + 1
+		if done && mark+whole < len(r.block.Lines) {
+			return fmt.Errorf("%w: commit %d: the last line of %s does not end", arbalest.ErrCorrupt, o.Commit, o.Key)
+		}
+		if whole == 0 {
+			continue
+		}
+		n := bytes.Count(r.block.Lines[mark:mark+whole], []byte{'\n'})
+		r.block.Spans = append(r.block.Spans, decode.Span{Object: index, FirstLine: lines + 1, Lines: n})
+		lines += int64(n)
+		size += int64(whole)
+		mark += whole
+		if !done {
+			rest := append(r.buffers.Get().([]byte), r.block.Lines[mark:]...)
+			r.block.Lines = r.block.Lines[:mark]
+			if err := r.send(ctx); err != nil {
+				return err
+			}
+			r.block, mark = decode.Block{Lines: rest}, 0
+		}
+	}
+	if lines != o.Events || size != o.Bytes {
+		return fmt.Errorf("%w: commit %d says that %s has %d lines and %d bytes, it has %d and %d", arbalest.ErrCorrupt, o.Commit, o.Key, o.Events, o.Bytes, lines, size)
+	}
+	return nil
+}
+
+// fill reads a block's worth more into b, or up to the source's end.
+func fill(src io.Reader, b []byte) (_ []byte, done bool, err error) {
+	limit := len(b) + blockBytes
+	if cap(b) < limit {
+		b = append(make([]byte, 0, limit+blockBytes), b...)
+	}
+	for len(b) < limit {
+		n, err := src.Read(b[len(b):limit])
+		b = b[:len(b)+n]
+		if errors.Is(err, io.EOF) {
+			return b, true, nil
+		}
+		if err != nil {
+			return b, false, err
+		}
+	}
+	return b, false, nil
+}
+
+func (r *reader) send(ctx context.Context) error {
+	if len(r.block.Spans) == 0 {
+		return nil
+	}
+	slot := new(*decode.Chunk)
+	r.stack.chunks = append(r.stack.chunks, slot)
+	select {
+	case r.jobs <- job{r.block, slot}:
+		r.block = decode.Block{}
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,266 @@
+// Package load follows the log into a warehouse: every event of every commit
+// goes into its table once.
+//
+// It stores nothing of its own. What has been loaded is the warehouse's
+// journal, and the commit point of a batch is the warehouse's transaction,
+// which holds schema changes, rows, load errors, journal and cursor. Definitions
+// of tables that were not declared are stored in the lake before the
+// transaction that needs them: a crash between the two leaves a definition
+// that the next pass uses.
+package load
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+
+	"arbalest"
+	"arbalest/internal/lake"
+)
+
+// Options are a loader's settings. The zero value works.
+type Options struct {
+	// Declared are the tables that the configuration gives columns to.
+	Declared []arbalest.Table
+	// BatchBytes is how many bytes of lines one transaction takes on, if the
+	// log has that much. It bounds memory: a batch is held as columns, about
+	// as large as its lines. Defaults to 32 MiB.
+	BatchBytes int64
+	// BatchColumns is how many columns the tables of one transaction have
+	// together: a warehouse holds a page or more for each column that a
+	// transaction touches, however few the rows. Defaults to 2,000.
+	BatchColumns int64
+	// Workers is how many goroutines decode. Defaults to GOMAXPROCS.
+	Workers int
+	// Readers is how many objects are read at once. Defaults to 4.
+	Readers int
+	// RetryStalled is how long to wait before a stalled table is tried again.
+	// Defaults to 30 s.
+	RetryStalled time.Duration
+}
+
+func (o Options) withDefaults() Options {
+	if o.BatchBytes == 0 {
+		o.BatchBytes = 32 << 20
+	}
+	if o.BatchColumns == 0 {
+		o.BatchColumns = 2000
+	}
+	if o.Workers == 0 {
+		o.Workers = runtime.GOMAXPROCS(0)
+	}
+	if o.Readers == 0 {
+		o.Readers = 4
+	}
+	if o.RetryStalled == 0 {
+		o.RetryStalled = 30 * time.Second
+	}
+	return o
+}
+
+// A Loader loads one lake into one warehouse. Any number of loaders may work
+// on one warehouse: of two that load the same batch one is refused.
+type Loader struct {
+	lake      *lake.Lake
+	warehouse Warehouse
+	opts      Options
+	declared  map[arbalest.EventName]arbalest.Table
+	tried     map[string]time.Time // stalled tables, when last
+	split     int64                // batches are this much smaller: the last was too much
+
+	mu     sync.Mutex
+	tables map[arbalest.EventName]*target
+	last   Progress
+}
+
+// New returns a loader. It does no I/O. A Loader's Once must not be called at
+// once with itself.
+func New(l *lake.Lake, w Warehouse, opts Options) *Loader {
+	declared := map[arbalest.EventName]arbalest.Table{}
+	for _, t := range opts.Declared {
+		t.Declared = true
+		declared[t.Event] = t
+	}
+	return &Loader{lake: l, warehouse: w, opts: opts.withDefaults(), declared: declared, tables: map[arbalest.EventName]*target{}, tried: map[string]time.Time{}, split: 1}
+}
+
+// Progress returns how far the warehouse was when Once last looked. Unlike
+// Once it may be called at any time.
+func (l *Loader) Progress() Progress {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.last
+}
+
+func (l *Loader) note(p Progress) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.last = p
+}
+
+// Wake makes the next Once try stalled tables without waiting.
+func (l *Loader) Wake() { clear(l.tried) }
+
+// TableName returns the name of an event's table. It may be called at any time.
+func (l *Loader) TableName(ctx context.Context, event arbalest.EventName) (string, error) {
+	t, err := l.target(ctx, event)
+	if err != nil {
+		return "", err
+	}
+	return t.table.Name, nil
+}
+
+// TableResult is what a batch did to a table.
+type TableResult struct {
+	Table string `json:"table"`
+	Counts
+}
+
+// A Result is what one pass did. Idle says that there was nothing to do.
+type Result struct {
+	Idle     bool
+	Progress Progress
+	Tables   []TableResult
+}
+
+// maxSplit is how much smaller than its options say a batch becomes at most,
+// when the warehouse says that it has not the memory for it.
+const maxSplit = 1 << 16
+
+// Once loads one batch: of a stalled table that is due, else of what follows
+// the cursor. Call it until its result is Idle to load all there is. With
+// nothing new it asks the warehouse for its cursor and the store for one
+// object.
+func (l *Loader) Once(ctx context.Context) (Result, error) {
+	for {
+		prev, err := l.warehouse.Progress(ctx)
+		if err != nil {
+			return Result{}, err
+		}
+		l.lake.Hint(prev.Commit)
+		l.note(prev)
+		result, err := l.from(ctx, prev)
+		switch {
+		case errors.Is(err, arbalest.ErrExists):
+			continue // another loader was faster: go on from where it came to
+		case errors.Is(err, arbalest.ErrBusy) && l.split < maxSplit:
+			l.split *= 2
+			continue
+		case err == nil:
+			l.note(result.Progress)
+			l.split = max(1, l.split/2)
+		}
+		return result, err
+	}
+}
+
+func (l *Loader) from(ctx context.Context, prev Progress) (Result, error) {
+	for table, stall := range prev.Stalled {
+		if now := time.Now(); now.Sub(l.tried[table]) >= l.opts.RetryStalled {
+			l.tried[table] = now
+			return l.retry(ctx, prev, table, stall)
+		}
+	}
+	asleep := map[arbalest.EventName]bool{}
+	for _, stall := range prev.Stalled {
+		asleep[stall.Event] = true
+	}
+	s, err := l.gather(ctx, prev.Cursor, Cursor{}, func(e arbalest.EventName) bool { return !asleep[e] })
+	if err != nil {
+		return Result{}, err
+	}
+	if s.end == prev.Cursor {
+		return Result{Idle: true, Progress: prev}, nil
+	}
+	next := Progress{Cursor: s.end, Stalled: maps.Clone(prev.Stalled)}
+	return l.load(ctx, prev, next, s)
+}
+
+// retry loads what a stalled table lacks, a batch of it, and wakes it when it
+// has come to the cursor of the others.
+func (l *Loader) retry(ctx context.Context, prev Progress, table string, stall Stall) (Result, error) {
+	s, err := l.gather(ctx, stall.Cursor, prev.Cursor, func(e arbalest.EventName) bool { return e == stall.Event })
+	if err != nil {
+		return Result{}, err
+	}
+	s.rejected = nil // the books have them
+	before := stall.Cursor
+	next := Progress{Cursor: prev.Cursor, Stalled: maps.Clone(prev.Stalled)}
+	if s.end == prev.Cursor {
+		delete(next.Stalled, table)
+	} else {
+		stall.Cursor = s.end
+		next.Stalled[table] = stall
+	}
+	result, err := l.load(ctx, prev, next, s)
+	if still, ok := result.Progress.Stalled[table]; err == nil && ok && still.Cursor != before {
+		delete(l.tried, table) // it moves: no need to wait
+	}
+	return result, err
+}
+
+// load decodes a stretch of the log and gives it to the warehouse. Tables that
+// cannot be loaded are stalled where they are, and hold up no other.
+func (l *Loader) load(ctx context.Context, prev, next Progress, s stretch) (Result, error) {
+	batch := Batch{Next: next, Rejected: s.rejected}
+	for _, work := range s.tables {
+		tb, err := l.decode(ctx, work)
+		switch {
+		case err == nil:
+			batch.Tables = append(batch.Tables, tb)
+		case isOneTables(err):
+			l.stall(&batch.Next, prev, work.event, work.name(), err)
+		default:
+			return Result{}, err
+		}
+	}
+	for {
+		counts, err := l.warehouse.Load(ctx, prev, batch)
+		var one *TableError
+		if !errors.As(err, &one) {
+			if err != nil {
+				return Result{}, fmt.Errorf("load up to commit %d: %w", batch.Next.Commit, err)
+			}
+			return resultOf(batch, counts), nil
+		}
+		i := slices.IndexFunc(batch.Tables, func(t TableBatch) bool { return t.Table.Name == one.Table })
+		if i < 0 {
+			return Result{}, err
+		}
+		l.stall(&batch.Next, prev, batch.Tables[i].Table.Event, one.Table, err)
+		batch.Tables = slices.Delete(batch.Tables, i, i+1)
+	}
+}
+
+// stall makes next say that a table stays where it was in prev.
+func (l *Loader) stall(next *Progress, prev Progress, event arbalest.EventName, table string, why error) {
+	s, ok := prev.Stalled[table]
+	if !ok {
+		s = Stall{Cursor: prev.Cursor, Event: event, Since: time.Now().UTC().Truncate(time.Millisecond)}
+	}
+	s.Reason = why.Error()
+	if next.Stalled == nil {
+		next.Stalled = map[string]Stall{}
+	}
+	next.Stalled[table] = s
+	l.tried[table] = time.Now()
+}
+
+// isOneTables says of a decoding error that trying again at once is useless
+// and that other tables need not suffer for it.
+func isOneTables(err error) bool {
+	return errors.Is(err, arbalest.ErrCorrupt) || errors.Is(err, arbalest.ErrUnknown) || errors.Is(err, arbalest.ErrInvalid) || errors.Is(err, arbalest.ErrNewer)
+}
+
+func resultOf(b Batch, counts []Counts) Result {
+	r := Result{Progress: b.Next}
+	for i, t := range b.Tables {
+		r.Tables = append(r.Tables, TableResult{t.Table.Name, counts[i]})
+	}
+	return r
+}

@@ -1,0 +1,110 @@
+package load
+
+import (
+	"github.com/zeebo/xxh3"
+
+	"arbalest/internal/decode"
+)
+
+// dayMicros is how far apart two receipts of one id may be and be repeats.
+const dayMicros = 24 * 3600 * 1_000_000
+
+// The places of the system columns in a chunk.
+const (
+	idColumn = iota
+	timeColumn
+	receivedColumn
+	hashColumn
+)
+
+// A sighting is a row of the batch that an id was seen in. Rows with the same
+// hash of the id are chained, newest first.
+type sighting struct {
+	chunk, row int32
+	earlier    int32 // 1 + its index, 0 for none
+}
+
+// repeats finds the rows of a batch that repeat an earlier row of it.
+type repeats struct {
+	batch  TableBatch
+	newest map[uint64]int32 // hash of id to 1 + index of the newest sighting
+	seen   []sighting
+}
+
+// findRepeats fills in Keep, ByReceipt, Repeats, Conflicts and ConflictRows by
+// the rule of Warehouse.Load.
+func findRepeats(b TableBatch) TableBatch {
+	rows := 0
+	for _, c := range b.Chunks {
+		rows += c.Rows
+	}
+	r := repeats{batch: b, newest: make(map[uint64]int32, rows), seen: make([]sighting, 0, rows)}
+	r.batch.Repeats, r.batch.Conflicts = make([]int64, len(b.Objects)), make([]int64, len(b.Objects))
+	for i, c := range b.Chunks {
+		for row := range c.Rows {
+			r.look(int32(i), int32(row), c)
+		}
+	}
+	return r.batch
+}
+
+func (r *repeats) look(chunk, row int32, c *decode.Chunk) {
+	id := text(&c.Columns[idColumn], row)
+	at := c.Columns[timeColumn].Int64[row]
+	this := Sighting{Time: at, ByReceipt: at == c.Columns[receivedColumn].Int64[row] && !timedByID(string(id), at)}
+	if this.ByReceipt {
+		r.batch.ByReceipt = setBit(r.batch.ByReceipt, r.batch.Chunks, chunk, row)
+	}
+	h := xxh3.Hash(id)
+	for i := r.newest[h]; i != 0; i = r.seen[i-1].earlier {
+		s := r.seen[i-1]
+		kept := r.batch.Chunks[s.chunk]
+		if string(text(&kept.Columns[idColumn], s.row)) != string(id) || !this.Repeats(kept.Columns[timeColumn].Int64[s.row]) {
+			continue
+		}
+		r.drop(chunk, row, c, string(text(&kept.Columns[hashColumn], s.row)))
+		return
+	}
+	r.seen = append(r.seen, sighting{chunk, row, r.newest[h]})
+	r.newest[h] = int32(len(r.seen))
+}
+
+// drop leaves a row out, and records a conflict if it is not what was kept.
+func (r *repeats) drop(chunk, row int32, c *decode.Chunk, kept string) {
+	r.batch.Keep = clearBit(r.batch.Keep, r.batch.Chunks, chunk, row)
+	object := c.Object[row]
+	r.batch.Repeats[object]++
+	if hash := string(text(&c.Columns[hashColumn], row)); hash != kept {
+		r.batch.Conflicts[object]++
+		r.batch.ConflictRows = append(r.batch.ConflictRows, Conflict{
+			Object: object, Line: c.Line[row], ID: string(text(&c.Columns[idColumn], row)), Time: c.Columns[timeColumn].Int64[row], Hash: hash, Kept: kept,
+		})
+	}
+}
+
+func text(v *decode.Vector, row int32) []byte { return v.Data[v.Offsets[row]:v.Offsets[row+1]] }
+
+func setBit(bits [][]byte, chunks []*decode.Chunk, chunk, row int32) [][]byte {
+	if bits == nil {
+		bits = make([][]byte, len(chunks))
+	}
+	if bits[chunk] == nil {
+		bits[chunk] = make([]byte, (chunks[chunk].Rows+7)/8)
+	}
+	bits[chunk][row/8] |= 1 << (row % 8)
+	return bits
+}
+
+func clearBit(bits [][]byte, chunks []*decode.Chunk, chunk, row int32) [][]byte {
+	if bits == nil {
+		bits = make([][]byte, len(chunks))
+	}
+	if bits[chunk] == nil {
+		bits[chunk] = make([]byte, (chunks[chunk].Rows+7)/8)
+		for i := range bits[chunk] {
+			bits[chunk][i] = 0xff
+		}
+	}
+	bits[chunk][row/8] &^= 1 << (row % 8)
+	return bits
+}
