@@ -1,0 +1,162 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+
+	"arbalest"
+	"arbalest/internal/duckdb"
+)
+
+// Commands reach the serve that has a place open over loopback, by the address
+// and the token in DIR/serve.json, which only its owner can read. Every answer
+// is a stream of messages, one JSON line each.
+//
+// A message has one of its members.
+type message struct {
+	Progress *progress       `json:"progress,omitempty"`
+	Columns  []duckdb.Column `json:"columns,omitempty"`
+	Row      []duckdb.Value  `json:"row,omitempty"`
+	Result   json.RawMessage `json:"result,omitempty"` // the last one
+	Error    *remoteError    `json:"error,omitempty"`  // the last one
+}
+
+// A remoteError is an error on its way from serve to a command.
+type remoteError struct {
+	Message string `json:"message"`
+	Exit    int    `json:"exit"`
+}
+
+// Error implements error.
+func (e *remoteError) Error() string { return e.Message }
+
+// Unwrap gives the sentinel back, so that the command exits as it would have.
+func (e *remoteError) Unwrap() error {
+	for _, o := range arbalest.Outcomes {
+		if o.Exit == e.Exit {
+			return o.Err
+		}
+	}
+	return nil
+}
+
+// A request is what a command asks for.
+type request struct {
+	SQL    string   `json:"sql,omitempty"`
+	Tables []string `json:"tables,omitempty"`
+}
+
+// A contact is DIR/serve.json.
+type contact struct {
+	PID     int    `json:"pid"`
+	Control string `json:"control"` // host:port
+	Token   string `json:"token"`
+	Capture string `json:"capture"` // URL
+}
+
+// A control is the side of serve that commands talk to.
+type control struct {
+	op     operator
+	token  string
+	server *http.Server
+	file   string
+}
+
+// listenControl starts answering on a port of its own choice and says where in
+// the file.
+func listenControl(op operator, file, capture string) (*control, error) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, fmt.Errorf("listen for commands: %w", err)
+	}
+	c := &control{op: op, token: rand.Text(), file: file}
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /sync", c.handle(func(ctx context.Context, _ request, s *stream) (any, error) { return op.Sync(ctx, s.show) }))
+	mux.HandleFunc("POST /verify", c.handle(func(ctx context.Context, _ request, s *stream) (any, error) { return op.Verify(ctx, s.show) }))
+	mux.HandleFunc("POST /status", c.handle(func(ctx context.Context, _ request, _ *stream) (any, error) { return op.Status(ctx) }))
+	mux.HandleFunc("POST /rebuild", c.handle(func(ctx context.Context, r request, s *stream) (any, error) { return op.Rebuild(ctx, r.Tables, s.show) }))
+	mux.HandleFunc("POST /query", c.handle(func(ctx context.Context, r request, s *stream) (any, error) { return nil, op.Query(ctx, r.SQL, s) }))
+	c.server = &http.Server{Handler: mux}
+	go c.server.Serve(ln) //nolint:errcheck // ends with Close
+	b, err := json.Marshal(contact{os.Getpid(), ln.Addr().String(), c.token, capture})
+	if err != nil {
+		return nil, fmt.Errorf("encode %s: %w", file, err)
+	}
+	// Renamed into place, so that a command never reads half of it.
+	tmp := filepath.Join(filepath.Dir(file), ".serve.json.tmp")
+	if err := os.WriteFile(tmp, append(b, '\n'), 0o600); err == nil {
+		err = os.Rename(tmp, file)
+	} else {
+		return nil, fmt.Errorf("write %s: %w", file, err)
+	}
+	return c, nil
+}
+
+// Close stops answering and removes the file.
+func (c *control) Close(ctx context.Context) error {
+	_ = os.Remove(c.file)
+	if err := c.server.Shutdown(ctx); err != nil {
+		return c.server.Close()
+	}
+	return nil
+}
+
+func (c *control) handle(do func(context.Context, request, *stream) (any, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if subtle.ConstantTimeCompare([]byte(r.Header.Get("Authorization")), []byte("Bearer "+c.token)) != 1 {
+			http.Error(w, "wrong token", http.StatusUnauthorized)
+			return
+		}
+		var req request
+		if err := json.NewDecoder(r.Body).Decode(&req); err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		s := newStream(w)
+		result, err := do(r.Context(), req, s)
+		last := message{Result: json.RawMessage("{}")}
+		if err == nil && result != nil {
+			last.Result, err = json.Marshal(result)
+		}
+		if err != nil {
+			last = message{Error: &remoteError{err.Error(), arbalest.OutcomeOf(err).Exit}}
+		}
+		s.send(last) //nolint:errcheck // the command is gone
+		s.out.Flush()
+	}
+}
+
+// A stream writes messages. As a rowSink it writes a query's result.
+type stream struct {
+	out  *bufio.Writer
+	enc  *json.Encoder
+	ctrl *http.ResponseController
+}
+
+func newStream(w http.ResponseWriter) *stream {
+	out := bufio.NewWriterSize(w, 64<<10)
+	return &stream{out, json.NewEncoder(out), http.NewResponseController(w)}
+}
+
+func (s *stream) send(m message) error { return s.enc.Encode(m) }
+
+// show sends progress at once.
+func (s *stream) show(p progress) {
+	if s.send(message{Progress: &p}) == nil && s.out.Flush() == nil {
+		_ = s.ctrl.Flush()
+	}
+}
+
+// Columns implements rowSink.
+func (s *stream) Columns(c []duckdb.Column) error { return s.send(message{Columns: c}) }
+
+// Row implements rowSink.
+func (s *stream) Row(v []duckdb.Value) error { return s.send(message{Row: v}) }

@@ -1,0 +1,184 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"arbalest"
+	"arbalest/internal/duckdb"
+	"arbalest/internal/load"
+)
+
+// A bookLine is what became of the events of one name and hour: Received =
+// Stored + Rejected, and Stored = Loaded + Repeats + Errors + NotLoaded.
+type bookLine struct {
+	Event     arbalest.EventName `json:"event"`
+	Hour      string             `json:"hour,omitempty"`
+	Received  int64              `json:"received"`
+	Rejected  int64              `json:"rejected"`
+	Stored    int64              `json:"stored"`
+	Loaded    int64              `json:"loaded"`
+	Repeats   int64              `json:"repeats"`
+	Conflicts int64              `json:"conflicts"` // among the repeats
+	Errors    int64              `json:"errors"`
+	NotLoaded int64              `json:"not_loaded"`
+}
+
+// A statusReport is how everything stands.
+type statusReport struct {
+	Data     string                `json:"data"`
+	Serve    string                `json:"serve,omitempty"` // where it captures, if one runs
+	Commit   arbalest.Seq          `json:"commit"`          // newest
+	Loaded   arbalest.Seq          `json:"loaded"`          // up to here
+	Newest   *time.Time            `json:"newest,omitempty"`
+	Landing  int                   `json:"landing_segments"`
+	Stalled  map[string]load.Stall `json:"stalled,omitempty"`
+	Tables   []duckdb.TableInfo    `json:"tables"`
+	Books    []bookLine            `json:"books"` // by event and hour
+	Balanced bool                  `json:"balanced"`
+}
+
+// Status implements operator. The books are those of the journal, and of what
+// it has not seen: commits that are not loaded, and landing.
+func (e *engine) Status(ctx context.Context) (statusReport, error) {
+	e.work.Lock()
+	defer e.work.Unlock()
+	r := statusReport{Data: e.place.dir}
+	progress, err := e.warehouse.Progress(ctx)
+	if err != nil {
+		return r, err
+	}
+	r.Loaded, r.Stalled = progress.Commit, progress.Stalled
+	books := ledger{}
+	err = e.warehouse.Books(ctx, func(b load.Book) error {
+		l := books.line(b.Event, b.Hour)
+		l.Rejected += b.Rejected
+		l.Stored += b.Stored
+		l.Loaded += b.Loaded
+		l.Repeats += b.Repeats
+		l.Conflicts += b.Conflicts
+		l.Errors += b.Errors
+		return nil
+	})
+	if err != nil {
+		return r, err
+	}
+	if err := e.pending(ctx, progress, books, &r); err != nil {
+		return r, err
+	}
+	stored, rejected, err := e.lake.Unsorted(ctx)
+	if err != nil {
+		return r, err
+	}
+	for p, n := range stored {
+		books.line(p.Event, p.Hour).Stored += n
+	}
+	for p, n := range rejected {
+		books.line(p.Event, p.Hour).Rejected += n
+	}
+	infos, err := e.lake.Landing(ctx)
+	if err != nil {
+		return r, err
+	}
+	r.Landing = len(infos)
+	r.Books = books.lines()
+	r.Balanced = true
+	for _, b := range r.Books {
+		r.Balanced = r.Balanced && b.NotLoaded >= 0
+	}
+	r.Tables, err = e.warehouse.Tables(ctx)
+	return r, err
+}
+
+// pending adds the commits that are not loaded, all of them for what no table
+// has, and for stalled tables from where they stopped.
+func (e *engine) pending(ctx context.Context, p load.Progress, books ledger, r *statusReport) error {
+	head, err := e.lake.Head(ctx)
+	if err != nil {
+		return err
+	}
+	r.Commit = head
+	from := p.Commit
+	stalls := map[arbalest.EventName]load.Cursor{}
+	for _, s := range p.Stalled {
+		stalls[s.Event] = s.Cursor
+		from = min(from, s.Commit)
+	}
+	for seq := max(1, from+1); seq <= head; seq++ {
+		c, err := e.lake.Commit(ctx, seq)
+		if errors.Is(err, arbalest.ErrUnknown) {
+			continue // a gap: verify says so
+		}
+		if err != nil {
+			return err
+		}
+		for i, o := range c.Objects {
+			at := p.Cursor
+			if s, ok := stalls[o.Event]; ok {
+				at = s
+			}
+			if seq > at.Commit+1 || seq == at.Commit+1 && i >= at.Objects {
+				books.line(o.Event, o.Hour).Stored += o.Events
+			}
+		}
+		if seq > p.Commit {
+			for _, x := range c.Rejected {
+				books.line(x.Event, x.Hour).Rejected += x.Events
+			}
+		}
+	}
+	if head > 0 {
+		if c, err := e.lake.Commit(ctx, head); err == nil {
+			r.Newest = &c.Time
+		}
+	}
+	return nil
+}
+
+// A ledger gathers the books.
+type ledger map[arbalest.Partition]*bookLine
+
+func (l ledger) line(event arbalest.EventName, hour arbalest.Hour) *bookLine {
+	p := arbalest.Partition{Event: event, Hour: hour}
+	if l[p] == nil {
+		l[p] = &bookLine{Event: event, Hour: hour.String()}
+	}
+	return l[p]
+}
+
+// lines returns the ledger by event and hour, with what follows from the rest.
+func (l ledger) lines() []bookLine {
+	out := make([]bookLine, 0, len(l))
+	for _, b := range l {
+		b.Received = b.Stored + b.Rejected
+		b.NotLoaded = b.Stored - b.Loaded - b.Repeats - b.Errors
+		out = append(out, *b)
+	}
+	slices.SortFunc(out, func(a, b bookLine) int {
+		return cmp.Or(cmp.Compare(a.Event, b.Event), cmp.Compare(a.Hour, b.Hour))
+	})
+	return out
+}
+
+// byEvent sums lines over their hours.
+func byEvent(lines []bookLine) []bookLine {
+	var out []bookLine
+	for _, b := range lines {
+		if n := len(out); n == 0 || out[n-1].Event != b.Event {
+			out = append(out, bookLine{Event: b.Event})
+		}
+		t := &out[len(out)-1]
+		t.Received += b.Received
+		t.Rejected += b.Rejected
+		t.Stored += b.Stored
+		t.Loaded += b.Loaded
+		t.Repeats += b.Repeats
+		t.Conflicts += b.Conflicts
+		t.Errors += b.Errors
+		t.NotLoaded += b.NotLoaded
+	}
+	return out
+}

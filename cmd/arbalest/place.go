@@ -1,0 +1,84 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"arbalest"
+)
+
+// A place is a data directory:
+//
+//	arbalest.yaml      the configuration, if there is one
+//	store/             the object store: all that must be kept
+//	warehouse.duckdb   derived: rebuild makes it again
+//	serve.json         how to reach the serve that runs on it
+type place struct {
+	dir    string
+	config string // file; empty is dir/arbalest.yaml, if it is there
+}
+
+func (p place) store() string     { return filepath.Join(p.dir, "store") }
+func (p place) warehouse() string { return filepath.Join(p.dir, "warehouse.duckdb") }
+func (p place) servant() string   { return filepath.Join(p.dir, "serve.json") }
+
+func (p place) read() (config, error) {
+	if p.config != "" {
+		return readConfig(p.config, false)
+	}
+	return readConfig(filepath.Join(p.dir, "arbalest.yaml"), true)
+}
+
+// placeFlags adds --data and --config to a command.
+func placeFlags(cmd *cobra.Command) *place {
+	p := &place{}
+	cmd.Flags().StringVar(&p.dir, "data", "", "the data directory (or ARBALEST_DATA)")
+	cmd.Flags().StringVar(&p.config, "config", "", "the configuration file (default DIR/arbalest.yaml)")
+	_ = cmd.MarkFlagDirname("data")
+	_ = cmd.MarkFlagFilename("config", "yaml", "yml")
+	return p
+}
+
+// resolve finds the directory; must says that it has to be there.
+func (p *place) resolve(must bool) error {
+	if p.dir == "" {
+		p.dir = os.Getenv("ARBALEST_DATA")
+	}
+	if p.dir == "" {
+		return usage("which data? Give --data DIR, or set ARBALEST_DATA")
+	}
+	info, err := os.Stat(p.dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && must:
+		return fmt.Errorf("data directory %s: %w: run arbalest serve --data %s, or arbalest import, first", p.dir, arbalest.ErrUnknown, p.dir)
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return fmt.Errorf("data directory: %w", err)
+	case !info.IsDir():
+		return fmt.Errorf("%w: --data %s is not a directory", arbalest.ErrInvalid, p.dir)
+	}
+	return nil
+}
+
+// operate opens what a command works with: the serve that runs on the place,
+// else the place itself. The caller closes it.
+func (p *place) operate(ctx context.Context) (operator, error) {
+	if err := p.resolve(true); err != nil {
+		return nil, err
+	}
+	if r, err := dialServant(ctx, p.servant()); r != nil || err != nil {
+		return r, err
+	}
+	c, err := p.read()
+	if err != nil {
+		return nil, err
+	}
+	return openEngine(ctx, *p, c)
+}

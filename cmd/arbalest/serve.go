@@ -1,0 +1,255 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/spf13/cobra"
+
+	"arbalest"
+	"arbalest/internal/capture"
+	"arbalest/internal/lake"
+)
+
+// goMemory is the soft limit of Go's heap in serve. With DuckDB's own limit and
+// what neither counts it keeps the process below 512 MiB.
+const goMemory = 200 << 20
+
+// grace is how long a serve that is told to stop may take to finish.
+const grace = 30 * time.Second
+
+func newServe() *cobra.Command {
+	var listen string
+	cmd := &cobra.Command{
+		Use:   "serve --data DIR",
+		Short: "Capture events over HTTP, sort and load them, until told to stop",
+		Long: `Captures events at POST /v1/events, sorts and loads them as they come, and
+answers the other commands. SIGTERM or Ctrl-C: finishes what it has, exits 0;
+a second one stops at once, and loses nothing that was acknowledged.
+
+  curl -d '{"event":"user.created","data":{"email_address":"jane@doe.com"}}' http://127.0.0.1:8080/v1/events`,
+		Args: noArgs,
+	}
+	p := placeFlags(cmd)
+	cmd.Flags().StringVar(&listen, "listen", "", "address to capture on (default 127.0.0.1:8080)")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := p.resolve(false); err != nil {
+			return err
+		}
+		c, err := p.read()
+		if err != nil {
+			return err
+		}
+		if listen != "" {
+			c.Listen = listen
+		}
+		log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))
+		s, err := startServer(cmd.Context(), *p, c, log)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(cmd.OutOrStdout(), "Capturing at %s/v1/events, data in %s. Ctrl-C stops.\n", s.url, p.dir)
+		return s.wait(cmd.Context())
+	}
+	return cmd
+}
+
+// A server is everything that serve runs: the loops start in startServer, and
+// stop in Close.
+type server struct {
+	url     string
+	log     *slog.Logger
+	engine  *engine
+	capture *capture.Handler
+	http    *http.Server
+	control *control
+	every   time.Duration
+	wake    chan struct{} // something landed
+	failed  chan error    // the listener broke
+	stop    context.CancelFunc
+	loops   sync.WaitGroup
+	metrics *passMetrics
+}
+
+// startServer opens the place and begins to serve. The caller must Close it,
+// which waiting does.
+func startServer(ctx context.Context, p place, c config, log *slog.Logger) (*server, error) {
+	debug.SetMemoryLimit(goMemory)
+	if err := os.MkdirAll(p.dir, 0o755); err != nil {
+		return nil, fmt.Errorf("make data directory: %w", err)
+	}
+	e, err := openEngine(ctx, p, c)
+	if err != nil {
+		return nil, err
+	}
+	s := &server{log: log, engine: e, every: time.Duration(c.SortEvery), wake: make(chan struct{}, 1), failed: make(chan error, 1)}
+	if s.every == 0 {
+		s.every = time.Second
+	}
+	if err := s.listen(c); err != nil {
+		return nil, errors.Join(err, e.Close())
+	}
+	if s.control, err = listenControl(e, p.servant(), s.url); err != nil {
+		return nil, errors.Join(err, s.http.Close(), e.Close())
+	}
+	loops, stop := context.WithCancel(context.WithoutCancel(ctx))
+	s.stop = stop
+	s.loops.Go(func() { s.follow(loops) })
+	return s, nil
+}
+
+// listen starts capture.
+func (s *server) listen(c config) error {
+	registry := prometheus.NewRegistry()
+	s.metrics = newPassMetrics(registry)
+	handler, err := capture.New(capture.Options{
+		Appender: waker{s.engine.lake.NewWriter(), s.wake},
+		Tracker:  s.engine, Registry: registry,
+		MaxBody: int(c.Limits.Body), MaxEvent: int(c.Limits.Event), MaxBytesInFlight: int(c.Limits.InFlight),
+	})
+	if err != nil {
+		return err
+	}
+	if c.Listen == "" {
+		c.Listen = "127.0.0.1:8080"
+	}
+	ln, err := net.Listen("tcp", c.Listen)
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w: choose another address with --listen", c.Listen, err)
+	}
+	if addr, ok := ln.Addr().(*net.TCPAddr); ok && !addr.IP.IsLoopback() {
+		s.log.Warn("anyone who reaches this address can send events: put a proxy that checks them in front, or listen on 127.0.0.1", "address", addr.String())
+	}
+	s.capture, s.url = handler, "http://"+ln.Addr().String()
+	s.http = &http.Server{
+		Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 2 * time.Minute, IdleTimeout: 2 * time.Minute,
+		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
+	}
+	s.loops.Go(func() {
+		if err := s.http.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+			s.failed <- fmt.Errorf("capture on %s: %w", ln.Addr(), err)
+		}
+	})
+	return nil
+}
+
+// wait serves until the context ends or capture breaks, and closes.
+func (s *server) wait(ctx context.Context) error {
+	var err error
+	select {
+	case <-ctx.Done():
+		s.log.Info("stopping: finishing what was accepted")
+	case err = <-s.failed:
+	}
+	return errors.Join(err, s.Close())
+}
+
+// Close stops intake, writes what was taken, sorts and loads it, and closes.
+// What does not finish within the grace is durable all the same, and loaded by
+// the next serve or sync.
+func (s *server) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), grace)
+	defer cancel()
+	errCapture := errors.Join(s.capture.Close(ctx), s.http.Shutdown(ctx))
+	s.stop()
+	errControl := s.control.Close(ctx)
+	s.loops.Wait()
+	if r, err := s.engine.Sync(ctx, func(progress) {}); err != nil {
+		s.log.Warn("left for the next start", "reason", err)
+	} else if err := r.err(); err != nil {
+		s.log.Warn("left for the next start", "reason", err)
+	}
+	return errors.Join(errCapture, errControl, s.engine.Close())
+}
+
+// follow sorts and loads what lands, at once, but not more often than every.
+func (s *server) follow(ctx context.Context) {
+	pause := s.every
+	for {
+		start := time.Now()
+		r, err := s.engine.Sync(ctx, func(progress) {})
+		s.metrics.pass(r, err, time.Since(start))
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			pause = min(2*pause, 30*time.Second)
+			s.log.Error("sync", "error", err, "again_in", pause)
+		default:
+			pause = s.every
+			if r.Loaded > 0 {
+				s.log.Info("loaded", "rows", r.Loaded, "tables", len(r.Tables), "repeats", r.Repeats, "conflicts", r.Conflicts, "errors", r.Errors, "rejected", r.Rejected, "took", time.Since(start).Round(time.Millisecond))
+			}
+		}
+		if !sleep(ctx, pause-time.Since(start)) {
+			return
+		}
+		select {
+		case <-s.wake:
+		case <-time.After(max(s.every, time.Second)): // others may have landed something
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// sleep returns false if the context ends first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-time.After(d):
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// A waker tells the loop of every segment.
+type waker struct {
+	writer *lake.Writer
+	wake   chan<- struct{}
+}
+
+// Append implements capture.Appender.
+func (w waker) Append(ctx context.Context, lines []byte) (arbalest.Receipt, error) {
+	r, err := w.writer.Append(ctx, lines)
+	if err == nil {
+		select {
+		case w.wake <- struct{}{}:
+		default:
+		}
+	}
+	return r, err
+}
+
+// Track implements capture.Tracker.
+func (e *engine) Track(ctx context.Context, r arbalest.Receipt) (capture.Progress, error) {
+	place, err := e.lake.Track(ctx, r)
+	if err != nil || place.Commit == 0 {
+		return capture.Progress{State: capture.Landed}, err
+	}
+	p := capture.Progress{State: capture.Loaded, Commit: place.Commit}
+	done := e.loader.Progress()
+	for _, event := range place.Events {
+		name, err := e.loader.TableName(ctx, event)
+		if err != nil {
+			return p, err
+		}
+		p.Tables = append(p.Tables, name)
+		if stall, ok := done.Stalled[name]; ok && stall.Commit < place.Commit {
+			p.State = capture.Sorted
+		}
+	}
+	if done.Commit < place.Commit {
+		p.State = capture.Sorted
+	}
+	return p, nil
+}

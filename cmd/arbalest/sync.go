@@ -1,0 +1,79 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+)
+
+func newSync() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "sync --data DIR",
+		Short: "One pass: sort and load all that was accepted",
+		Long: `Moves what was captured to its partitions and loads it into the warehouse.
+Exits 0 when all that was accepted is in its table.`,
+		Args: noArgs,
+	}
+	p := placeFlags(cmd)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "progress and result as JSON lines")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		op, err := p.operate(cmd.Context())
+		if err != nil {
+			return err
+		}
+		defer op.Close()
+		rep := newReporter(cmd.ErrOrStderr(), asJSON)
+		r, err := op.Sync(cmd.Context(), rep.show)
+		rep.done()
+		if err != nil {
+			return err
+		}
+		if err := printSync(cmd.OutOrStdout(), r, asJSON); err != nil {
+			return err
+		}
+		return r.err()
+	}
+	return cmd
+}
+
+// printSync says what a sync, an import or a rebuild did.
+func printSync(out io.Writer, r syncReport, asJSON bool) error {
+	if asJSON {
+		return json.NewEncoder(out).Encode(r)
+	}
+	if r.Commits == 0 && len(r.Tables) == 0 {
+		_, err := fmt.Fprintln(out, "Nothing new: every accepted event is in its table.")
+		return err
+	}
+	fmt.Fprintf(out, "%s sorted in %s, %s loaded into %s in %.1f s", plural(r.Sorted, "event"), plural(int64(r.Commits), "commit"), plural(r.Loaded, "row"), plural(int64(len(r.Tables)), "table"), r.Seconds)
+	for _, extra := range []struct {
+		n    int64
+		what string
+	}{{r.Repeats, "repeats left out"}, {r.Conflicts, "of them conflicts (see arbalest.conflicts)"}, {r.Errors, "load errors (see arbalest.load_errors)"}, {r.Rejected, "rejected (see _rejected/ in the store)"}} {
+		if extra.n > 0 {
+			fmt.Fprintf(out, ", %d %s", extra.n, extra.what)
+		}
+	}
+	_, err := fmt.Fprintln(out, ".")
+	return err
+}
+
+// plural returns "1 row", "2 rows".
+func plural(n int64, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return thousands(n) + " " + what + "s"
+}
+
+// thousands returns 12345 as "12,345".
+func thousands(n int64) string {
+	s := fmt.Sprint(n)
+	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}

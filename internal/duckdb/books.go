@@ -1,0 +1,63 @@
+package duckdb
+
+import (
+	"context"
+	"fmt"
+
+	"arbalest"
+)
+
+// booksFormat is the version of schema arbalest that this program writes.
+const booksFormat = 1
+
+// booksSchema makes schema arbalest. Times are UTC. In cursor the row without
+// a table_name is the cursor of all tables but those that have a row of their
+// own. In journal a row without a table_name counts rejections.
+var booksSchema = [...]string{
+	`CREATE SCHEMA IF NOT EXISTS arbalest`,
+	`CREATE TABLE IF NOT EXISTS arbalest.format (version INTEGER)`,
+	`CREATE TABLE IF NOT EXISTS arbalest.cursor (table_name VARCHAR, "commit" BIGINT, objects BIGINT, event VARCHAR, since TIMESTAMP, reason VARCHAR)`,
+	`CREATE TABLE IF NOT EXISTS arbalest.tables (table_name VARCHAR, event VARCHAR, version INTEGER, created_at TIMESTAMP)`,
+	`CREATE TABLE IF NOT EXISTS arbalest.journal ("commit" BIGINT, table_name VARCHAR, event VARCHAR, hour TIMESTAMP, objects BIGINT,
+		stored BIGINT, rejected BIGINT, loaded BIGINT, repeats BIGINT, conflicts BIGINT, errors BIGINT, loaded_at TIMESTAMP)`,
+	`CREATE TABLE IF NOT EXISTS arbalest.load_errors (table_name VARCHAR, "commit" BIGINT, object VARCHAR, line BIGINT, event_id VARCHAR, event_time TIMESTAMP,
+		column_name VARCHAR, value VARCHAR, reason VARCHAR, loaded BOOLEAN, loaded_at TIMESTAMP)`,
+	`CREATE TABLE IF NOT EXISTS arbalest.conflicts (table_name VARCHAR, event_id VARCHAR, event_time TIMESTAMP, kept_hash VARCHAR, other_hash VARCHAR,
+		object VARCHAR, line BIGINT, "commit" BIGINT, loaded_at TIMESTAMP)`,
+	`CREATE VIEW IF NOT EXISTS arbalest.books AS SELECT event, hour,
+		(sum(stored) + sum(rejected))::BIGINT AS received, sum(stored)::BIGINT AS stored, sum(rejected)::BIGINT AS rejected,
+		sum(loaded)::BIGINT AS loaded, sum(repeats)::BIGINT AS repeats, sum(conflicts)::BIGINT AS conflicts, sum(errors)::BIGINT AS errors,
+		(sum(stored) - sum(loaded) - sum(repeats) - sum(errors))::BIGINT AS not_loaded
+		FROM arbalest.journal GROUP BY event, hour`,
+}
+
+// makeBooks makes schema arbalest if it is not there, with a zero cursor. The
+// error wraps arbalest.ErrNewer if a newer arbalest made it.
+func (w *Warehouse) makeBooks(ctx context.Context) error {
+	var made bool
+	err := w.writer.QueryRowContext(ctx, `SELECT count(*) > 0 FROM duckdb_tables() WHERE database_name = current_database() AND schema_name = 'arbalest' AND table_name = 'format'`).Scan(&made)
+	if err != nil {
+		return fmt.Errorf("read warehouse's format: %w", storageError(err))
+	}
+	if made {
+		var version int
+		if err := w.writer.QueryRowContext(ctx, `SELECT max(version) FROM arbalest.format`).Scan(&version); err != nil {
+			return fmt.Errorf("read warehouse's format: %w", storageError(err))
+		}
+		if version > booksFormat {
+			return fmt.Errorf("%w: warehouse %s has format %d, and this program knows up to %d", arbalest.ErrNewer, w.path, version, booksFormat)
+		}
+		return nil
+	}
+	return w.transact(ctx, func(tx *transaction) error {
+		for _, statement := range booksSchema {
+			if err := tx.exec(statement); err != nil {
+				return err
+			}
+		}
+		if err := tx.exec(fmt.Sprintf(`INSERT INTO arbalest.format VALUES (%d)`, booksFormat)); err != nil {
+			return err
+		}
+		return tx.exec(`INSERT INTO arbalest.cursor VALUES (NULL, 0, 0, NULL, NULL, NULL)`)
+	})
+}

@@ -1,0 +1,103 @@
+package duckdb
+
+import (
+	"strings"
+
+	"arbalest"
+	"arbalest/internal/load"
+)
+
+// A journal is what a batch adds to schema arbalest besides the cursor.
+type journal struct {
+	at        int64 // when, microseconds
+	entries   *ledger
+	errors    *ledger
+	conflicts *ledger
+}
+
+func newJournal(at int64) *journal {
+	const (
+		text = arbalest.Varchar
+		num  = arbalest.BigInt
+		time = arbalest.Timestamp
+	)
+	return &journal{
+		at: at,
+		entries: newLedger("journal", field{"commit", num}, field{"table_name", text}, field{"event", text}, field{"hour", time}, field{"objects", num},
+			field{"stored", num}, field{"rejected", num}, field{"loaded", num}, field{"repeats", num}, field{"conflicts", num}, field{"errors", num}, field{"loaded_at", time}),
+		errors: newLedger("load_errors", field{"table_name", text}, field{"commit", num}, field{"object", text}, field{"line", num}, field{"event_id", text}, field{"event_time", time},
+			field{"column_name", text}, field{"value", text}, field{"reason", text}, field{"loaded", arbalest.Boolean}, field{"loaded_at", time}),
+		conflicts: newLedger("conflicts", field{"table_name", text}, field{"event_id", text}, field{"event_time", time}, field{"kept_hash", text}, field{"other_hash", text},
+			field{"object", text}, field{"line", num}, field{"commit", num}, field{"loaded_at", time}),
+	}
+}
+
+// rejected notes invalid events.
+func (j *journal) rejected(rejections []load.CommitRejection) {
+	for _, r := range rejections {
+		j.entries.add(int64(r.Commit), nil, string(r.Event), hourMicro(r.Hour), int64(0),
+			int64(0), r.Events, int64(0), int64(0), int64(0), int64(0), j.at)
+	}
+}
+
+// loaded notes what became of a table's objects: one entry for each commit and
+// hour, in the order of the log.
+func (j *journal) loaded(tb *load.TableBatch, t *tally) {
+	type place struct {
+		commit arbalest.Seq
+		event  arbalest.EventName
+		hour   arbalest.Hour
+	}
+	type entry struct {
+		place
+		objects int64
+		load.Counts
+	}
+	var entries []entry
+	at := map[place]int{}
+	for i, o := range tb.Objects {
+		p := place{o.Commit, o.Event, o.Hour}
+		k, ok := at[p]
+		if !ok {
+			k = len(entries)
+			at[p] = k
+			entries = append(entries, entry{place: p})
+		}
+		entries[k].objects++
+		entries[k].Add(t.objects[i])
+	}
+	for _, e := range entries {
+		j.entries.add(int64(e.commit), tb.Table.Name, string(e.event), hourMicro(e.hour), e.objects,
+			e.Stored, int64(0), e.Loaded, e.Repeats, e.Conflicts, e.Errors, j.at)
+	}
+	for _, c := range tb.Chunks {
+		for _, e := range c.Errors {
+			j.errors.add(tb.Table.Name, int64(tb.Objects[e.Object].Commit), string(tb.Objects[e.Object].Key), e.Line, orNull(e.ID), timeOrNull(e.ID, e.Time),
+				orNull(e.Column), strings.ToValidUTF8(e.Value, "\uFFFD"), strings.ToValidUTF8(e.Reason, "\uFFFD"), e.Loaded, j.at)
+		}
+	}
+	for _, c := range t.conflicts {
+		o := tb.Objects[c.Object]
+		j.conflicts.add(tb.Table.Name, c.ID, c.Time, c.Kept, c.Hash, string(o.Key), c.Line, int64(o.Commit), j.at)
+	}
+}
+
+// timeOrNull returns an event's time, or nil for NULL if the line had no
+// envelope to read it from.
+func timeOrNull(id string, at int64) any {
+	if id == "" && at == 0 {
+		return nil
+	}
+	return at
+}
+
+func (j *journal) write(tx *transaction, s *scanner) error {
+	for _, l := range []*ledger{j.entries, j.errors, j.conflicts} {
+		if err := l.write(tx, s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func hourMicro(h arbalest.Hour) int64 { return int64(h) * 3600 * 1_000_000 }

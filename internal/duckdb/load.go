@@ -1,0 +1,241 @@
+package duckdb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"arbalest"
+	"arbalest/internal/decode"
+	"arbalest/internal/load"
+)
+
+// The places of the system columns in a chunk, and the hidden columns that its
+// source has besides the table's.
+const (
+	idColumn   = 0
+	timeColumn = 1
+	hashColumn = 3
+
+	keepColumn      = "_keep"       // BOOLEAN: TableBatch.Keep
+	byReceiptColumn = "_by_receipt" // BOOLEAN: TableBatch.ByReceipt
+)
+
+// loading is one Load.
+type loading struct {
+	tx      *transaction
+	scanner *scanner
+	catalog *tables
+	recent  *recent
+	journal *journal
+}
+
+// Load adds a batch in one transaction. Of the errors, arbalest.ErrExists says
+// that the cursor is not at prev or that another loader wrote at the same
+// time, a *load.TableError that one table's definition or values cannot be had
+// in it, arbalest.ErrBusy and arbalest.ErrUnavailable that the machine could
+// not. Each leaves the warehouse as it was.
+func (w *Warehouse) Load(ctx context.Context, prev load.Progress, b load.Batch) ([]load.Counts, error) {
+	release, err := w.hold(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	var counts []load.Counts
+	err = w.transact(ctx, func(tx *transaction) error {
+		counts = make([]load.Counts, 0, len(b.Tables))
+		if err := tx.advance(prev, b.Next); err != nil {
+			return err
+		}
+		if w.known == nil {
+			if w.known, err = tx.tables(); err != nil {
+				return err
+			}
+		}
+		w.recent.begin()
+		l := &loading{tx, w.scanner, w.known, w.recent, newJournal(nowMicro())}
+		for i := range b.Tables {
+			c, err := l.table(&b.Tables[i])
+			if err != nil {
+				return tableError(b.Tables[i].Table.Name, err)
+			}
+			counts = append(counts, c)
+		}
+		l.journal.rejected(b.Rejected)
+		return l.journal.write(tx, w.scanner)
+	})
+	if err != nil {
+		w.known = nil // what was made in it is not there
+		return nil, fmt.Errorf("load into DuckDB: %w", err)
+	}
+	w.relieve(ctx)
+	return counts, nil
+}
+
+// tableError makes an error one table's if another batch would not help it.
+func tableError(table string, err error) error {
+	if errors.Is(err, arbalest.ErrInvalid) {
+		return &load.TableError{Table: table, Err: err}
+	}
+	return fmt.Errorf("load table %s: %w", table, err)
+}
+
+// table adds a table's part of a batch.
+func (l *loading) table(tb *load.TableBatch) (load.Counts, error) {
+	t, err := newTally(tb)
+	if err != nil {
+		return load.Counts{}, err
+	}
+	existed, err := l.evolve(tb)
+	if err != nil {
+		return load.Counts{}, err
+	}
+	rows := rowsOf(tb)
+	if existed && rows.kept > 0 {
+		found, err := l.findRepeats(tb, rows)
+		if err != nil {
+			return load.Counts{}, fmt.Errorf("find repeats: %w", err)
+		}
+		rows = rows.without(tb, t, found)
+	}
+	if rows.kept > 0 {
+		if err := l.insert(tb, rows); err != nil {
+			return load.Counts{}, fmt.Errorf("insert rows: %w", err)
+		}
+		l.recent.note(tb, rows)
+	}
+	l.journal.loaded(tb, t)
+	return t.sum(), nil
+}
+
+// batchRows are the rows of a batch that are to be loaded.
+type batchRows struct {
+	chunks      []int // rows of each
+	total, kept int
+	keep        [][]byte // as TableBatch.Keep
+}
+
+func rowsOf(tb *load.TableBatch) batchRows {
+	r := batchRows{keep: tb.Keep}
+	for k, c := range tb.Chunks {
+		r.chunks = append(r.chunks, c.Rows)
+		r.total += c.Rows
+		keep := bitsOf(tb.Keep, k)
+		if keep == nil {
+			r.kept += c.Rows
+			continue
+		}
+		for row := range c.Rows {
+			if isSet(keep, row, true) {
+				r.kept++
+			}
+		}
+	}
+	return r
+}
+
+// without leaves out the rows that repeat one of the table, and tells the
+// tally. The batch's own bits stay as they are.
+func (r batchRows) without(tb *load.TableBatch, t *tally, found []repeat) batchRows {
+	if len(found) == 0 {
+		return r
+	}
+	keep := make([][]byte, len(r.chunks))
+	k, first := 0, 0
+	for _, f := range found {
+		for f.row-first >= r.chunks[k] {
+			first += r.chunks[k]
+			k++
+		}
+		row := f.row - first
+		if keep[k] == nil {
+			keep[k] = copyBits(bitsOf(r.keep, k), r.chunks[k])
+		}
+		keep[k][row/8] &^= 1 << (row % 8)
+		t.repeat(tb.Chunks[k], row, f.kept)
+	}
+	for k := range keep {
+		if keep[k] == nil {
+			keep[k] = bitsOf(r.keep, k)
+		}
+	}
+	r.keep = keep
+	r.kept -= len(found)
+	return r
+}
+
+// copyBits copies a bit for each row; all are set where there are none.
+func copyBits(bits []byte, rows int) []byte {
+	out := make([]byte, (rows+7)/8)
+	if bits == nil {
+		for i := range out {
+			out[i] = 0xff
+		}
+		return out
+	}
+	copy(out, bits)
+	return out
+}
+
+// insert adds the rows that are kept. Columns of which the warehouse has a
+// wider type than the batch are cast by DuckDB, which evolve has seen to.
+func (l *loading) insert(tb *load.TableBatch, rows batchRows) error {
+	columns := tb.Table.AllColumns()
+	sources := make([]sourceColumn, len(columns), len(columns)+1)
+	names := make([]string, len(columns))
+	for i, c := range columns {
+		sources[i] = sourceColumn{Name: c.Name, Type: c.Type, Vectors: vectorsOf(tb, i)}
+		names[i] = ident(c.Name)
+	}
+	where := ""
+	if rows.kept < rows.total {
+		sources = append(sources, bitColumn(keepColumn, rows.keep, rows.chunks, true))
+		where = " WHERE " + keepColumn
+	}
+	src, err := l.scanner.open(rows.chunks, sources)
+	if err != nil {
+		return err
+	}
+	defer src.close()
+	list := strings.Join(names, ", ")
+	n, err := l.tx.count(fmt.Sprintf("INSERT INTO %s (%s) SELECT %s FROM %s%s", tableName(tb.Table.Name), list, list, src.from(), where))
+	if err != nil {
+		return err
+	}
+	if n != int64(rows.kept) {
+		return fmt.Errorf("%w: DuckDB took %d of %d rows", arbalest.ErrCorrupt, n, rows.kept)
+	}
+	return nil
+}
+
+func vectorsOf(tb *load.TableBatch, column int) []*decode.Vector {
+	vectors := make([]*decode.Vector, len(tb.Chunks))
+	for k, c := range tb.Chunks {
+		if c.Rows > 0 {
+			vectors[k] = &c.Columns[column]
+		} else {
+			vectors[k] = &decode.Vector{Offsets: []int32{0}}
+		}
+	}
+	return vectors
+}
+
+// bitColumn is a hidden column of bits for each chunk; absent is what a chunk
+// without bits has.
+func bitColumn(name string, bits [][]byte, chunks []int, absent bool) sourceColumn {
+	c := sourceColumn{Name: name, Type: arbalest.Type{Kind: arbalest.Boolean}, Fill: absent}
+	if bits == nil {
+		return c
+	}
+	c.Vectors = make([]*decode.Vector, len(chunks))
+	for k := range chunks {
+		if bits[k] != nil {
+			c.Vectors[k] = &decode.Vector{Bits: bits[k]}
+		}
+	}
+	return c
+}
+
+// tableName names an event's table in SQL.
+func tableName(table string) string { return "main." + ident(table) }

@@ -1,0 +1,106 @@
+package duckdb
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+
+	"arbalest"
+	"arbalest/internal/load"
+)
+
+// Progress reads the cursor.
+func (w *Warehouse) Progress(ctx context.Context) (load.Progress, error) {
+	conn, err := w.db.Conn(ctx)
+	if err != nil {
+		return load.Progress{}, fmt.Errorf("read cursor: %w", loadError(ctx, err))
+	}
+	defer conn.Close()
+	return (&transaction{ctx, conn}).progress()
+}
+
+func (tx *transaction) progress() (p load.Progress, err error) {
+	err = tx.each(func(scan func(...any) error) error {
+		var table, event, reason sql.NullString
+		var since sql.NullTime
+		var c load.Cursor
+		if err := scan(&table, &c.Commit, &c.Objects, &event, &since, &reason); err != nil {
+			return err
+		}
+		if !table.Valid {
+			p.Cursor = c
+			return nil
+		}
+		if p.Stalled == nil {
+			p.Stalled = map[string]load.Stall{}
+		}
+		p.Stalled[table.String] = load.Stall{Cursor: c, Event: arbalest.EventName(event.String), Since: since.Time, Reason: reason.String}
+		return nil
+	}, `SELECT table_name, "commit", objects, event, since, reason FROM arbalest.cursor`)
+	if err != nil {
+		return p, fmt.Errorf("read cursor: %w", err)
+	}
+	return p, nil
+}
+
+// advance moves the cursor from prev to next, before anything else is written:
+// of two transactions that update the same row DuckDB fails the second at
+// once. The error wraps arbalest.ErrExists if the cursor is elsewhere.
+func (tx *transaction) advance(prev, next load.Progress) error {
+	have, err := tx.progress()
+	if err != nil {
+		return err
+	}
+	if !samePlace(have, prev) {
+		return fmt.Errorf("%w: cursor is at commit %d and %d objects, not at %d and %d", arbalest.ErrExists,
+			have.Commit, have.Objects, prev.Commit, prev.Objects)
+	}
+	n, err := tx.count(`UPDATE arbalest.cursor SET "commit" = ?, objects = ? WHERE table_name IS NULL`, int64(next.Commit), int64(next.Objects))
+	if err != nil {
+		return fmt.Errorf("move cursor: %w", err)
+	}
+	if n != 1 {
+		return fmt.Errorf("%w: arbalest.cursor has %d rows without a table_name, not one", arbalest.ErrCorrupt, n)
+	}
+	return tx.stall(have.Stalled, next.Stalled)
+}
+
+// samePlace says whether loads go on from the same objects in both.
+func samePlace(a, b load.Progress) bool {
+	if a.Cursor != b.Cursor || len(a.Stalled) != len(b.Stalled) {
+		return false
+	}
+	for table, s := range a.Stalled {
+		if t, ok := b.Stalled[table]; !ok || t.Cursor != s.Cursor {
+			return false
+		}
+	}
+	return true
+}
+
+// stall writes the cursors of tables that have their own.
+func (tx *transaction) stall(have, want map[string]load.Stall) error {
+	for table, s := range have {
+		if t, ok := want[table]; ok && t == s {
+			continue
+		}
+		if err := tx.exec(`DELETE FROM arbalest.cursor WHERE table_name = ?`, table); err != nil {
+			return fmt.Errorf("move cursor of %s: %w", table, err)
+		}
+	}
+	for table, s := range want {
+		if t, ok := have[table]; ok && t == s {
+			continue
+		}
+		err := tx.exec(`INSERT INTO arbalest.cursor VALUES (?, ?, ?, ?, make_timestamp(?), ?)`,
+			table, int64(s.Commit), int64(s.Objects), string(s.Event), s.Since.UnixMicro(), s.Reason)
+		if err != nil {
+			return fmt.Errorf("move cursor of %s: %w", table, err)
+		}
+	}
+	return nil
+}
+
+// nowMicro returns the time in the microseconds that the warehouse keeps.
+func nowMicro() int64 { return time.Now().UnixMicro() }

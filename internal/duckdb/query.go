@@ -1,0 +1,249 @@
+package duckdb
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/duckdb/duckdb-go/v2/mapping"
+
+	"arbalest"
+)
+
+// A ValueKind says how a value is written where text has types, as in JSON.
+type ValueKind uint8
+
+// The kinds of values.
+const (
+	TextValue    ValueKind = iota // a string: all that is none of the others
+	NumberValue                   // a number; of REAL and DOUBLE also inf, -inf and nan
+	BooleanValue                  // true or false
+	JSONValue                     // JSON text: JSON itself, lists, structs, maps and unions
+)
+
+// A Column is one of a query's result.
+type Column struct {
+	Name string
+	Type string // as DuckDB spells it: "DECIMAL(18,2)", "STRUCT(a INTEGER)[]"
+	Kind ValueKind
+}
+
+// A Value is one value of a row. Numbers have all their digits, JSON is byte
+// for byte what is stored, times are "2026-08-21 14:53:52.5", with "+00" where
+// they are with time zone (UTC); a BLOB's bytes that are not printable ASCII are
+// \xHH. (Numbers inside lists and structs have a double's precision.)
+type Value struct {
+	Text string
+	Null bool
+}
+
+// Rows are a query's result, as it is computed. They belong to one goroutine
+// and must be closed.
+type Rows struct {
+	Columns []Column
+
+	ctx    context.Context
+	done   func()
+	stream *stream
+	values []Value
+	err    error
+}
+
+// Query runs one statement that reads: SELECT and what DuckDB makes of it
+// (FROM, VALUES, SHOW, DESCRIBE, SUMMARIZE), or EXPLAIN. It sees what was
+// committed when it began, and nothing that it does changes anything; files and
+// settings are out of its reach. The error of a statement that is wrong wraps
+// arbalest.ErrInvalid, or arbalest.ErrUnknown where a table does not exist, and
+// has DuckDB's own message. The context's end stops the query.
+func (w *Warehouse) Query(ctx context.Context, query string) (*Rows, error) {
+	conn, done, err := w.reader(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r := &Rows{ctx: ctx, done: done}
+	if err := r.start(w, conn, query); err != nil {
+		done()
+		return nil, queryError(ctx, err)
+	}
+	return r, nil
+}
+
+func (r *Rows) start(w *Warehouse, conn *sql.Conn, query string) error {
+	statement, err := inspect(conn, query)
+	if err != nil {
+		return err
+	}
+	r.values = make([]Value, len(statement.columns))
+	if statement.kind == mapping.StatementTypeExplain {
+		for _, name := range statement.columns {
+			r.Columns = append(r.Columns, Column{Name: name, Type: "VARCHAR"})
+		}
+		r.stream, err = openStream(r.ctx, conn, query)
+		return err
+	}
+	types, err := describe(r.ctx, conn, statement)
+	if err != nil {
+		return err
+	}
+	for i, t := range types {
+		r.Columns = append(r.Columns, Column{Name: statement.columns[i], Type: t, Kind: kindOf(t)})
+	}
+	r.stream, err = openStream(r.ctx, conn, statement.asText(r.Columns))
+	return err
+}
+
+// A statement is one that Query may run.
+type statement struct {
+	text    string // without what follows it
+	kind    mapping.StatementType
+	columns []string
+}
+
+// inspect lets DuckDB parse and bind a query. The error wraps
+// arbalest.ErrInvalid if it is not one statement that reads.
+func inspect(conn *sql.Conn, query string) (s statement, err error) {
+	s.text = trimStatement(query)
+	err = conn.Raw(func(c any) error {
+		raw, err := connectionOf(c)
+		if err != nil {
+			return err
+		}
+		connection := mapping.Connection{Ptr: raw}
+		var parsed mapping.ExtractedStatements
+		defer mapping.DestroyExtracted(&parsed)
+		switch n := mapping.ExtractStatements(connection, query, &parsed); {
+		case n == 0:
+			if message := mapping.ExtractStatementsError(parsed); message != "" {
+				return duckError(message)
+			}
+			return fmt.Errorf("%w: there is no statement: send a SELECT", arbalest.ErrInvalid)
+		case n > 1:
+			return fmt.Errorf("%w: there are %d statements: send one at a time", arbalest.ErrInvalid, n)
+		}
+		var stmt mapping.PreparedStatement
+		defer mapping.DestroyPrepare(&stmt)
+		if mapping.PrepareExtractedStatement(connection, parsed, 0, &stmt) == mapping.StateError {
+			return duckError(mapping.PrepareError(stmt))
+		}
+		s.kind = mapping.PreparedStatementType(stmt)
+		if s.kind != mapping.StatementTypeSelect && s.kind != mapping.StatementTypeExplain {
+			return fmt.Errorf("%w: the statement does not only read: use SELECT, FROM, VALUES, SHOW, DESCRIBE, SUMMARIZE or EXPLAIN; tables are derived from events and are not written by hand", arbalest.ErrInvalid)
+		}
+		if n := mapping.NParams(stmt); n > 0 {
+			return fmt.Errorf("%w: the statement has %d parameters and no values for them", arbalest.ErrInvalid, n)
+		}
+		for i := range mapping.PreparedStatementColumnCount(stmt) {
+			s.columns = append(s.columns, mapping.PreparedStatementColumnName(stmt, i))
+		}
+		return nil
+	})
+	return s, err
+}
+
+// describe returns the types of a statement's columns.
+func describe(ctx context.Context, conn *sql.Conn, s statement) ([]string, error) {
+	rows, err := conn.QueryContext(ctx, "DESCRIBE SELECT * FROM (\n"+s.text+"\n)")
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var types []string
+	for rows.Next() {
+		var name, kind string
+		var ignored [4]any
+		if err := rows.Scan(&name, &kind, &ignored[0], &ignored[1], &ignored[2], &ignored[3]); err != nil {
+			return nil, err
+		}
+		types = append(types, kind)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	if len(types) != len(s.columns) {
+		return nil, fmt.Errorf("%w: the statement has %d columns by one account and %d by another: give each a name of its own", arbalest.ErrInvalid, len(s.columns), len(types))
+	}
+	return types, nil
+}
+
+// asText returns the statement with every column as VARCHAR.
+func (s statement) asText(columns []Column) string {
+	var casts, names strings.Builder
+	for i, c := range columns {
+		if i > 0 {
+			casts.WriteString(", ")
+			names.WriteString(", ")
+		}
+		fmt.Fprintf(&names, "c%d", i)
+		if c.Kind == JSONValue && c.Type != "JSON" {
+			fmt.Fprintf(&casts, "to_json(c%d)::VARCHAR", i)
+		} else {
+			fmt.Fprintf(&casts, "c%d::VARCHAR", i)
+		}
+	}
+	return fmt.Sprintf("SELECT %s FROM (\n%s\n) AS q(%s)", &casts, s.text, &names)
+}
+
+// kindOf returns how values of one of DuckDB's types are written.
+func kindOf(t string) ValueKind {
+	switch t {
+	case "BOOLEAN":
+		return BooleanValue
+	case "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT", "FLOAT", "DOUBLE", "BIGNUM":
+		return NumberValue
+	case "JSON":
+		return JSONValue
+	}
+	switch {
+	case strings.HasSuffix(t, "]"), strings.HasPrefix(t, "STRUCT("), strings.HasPrefix(t, "MAP("), strings.HasPrefix(t, "UNION("):
+		return JSONValue
+	case strings.HasPrefix(t, "DECIMAL("):
+		return NumberValue
+	}
+	return TextValue
+}
+
+// Next moves to the next row. It returns false after the last, and where Err
+// says why there are no more.
+func (r *Rows) Next() bool {
+	if r.err != nil {
+		return false
+	}
+	if r.err = r.stream.next(); r.err != nil {
+		return false
+	}
+	for i := range r.values {
+		text, ok := r.stream.text(i)
+		r.values[i] = Value{Text: text, Null: !ok}
+	}
+	return true
+}
+
+// Values returns the row, one value for each column. The slice is only good
+// until Next is called again; the texts are the caller's.
+func (r *Rows) Values() []Value { return r.values }
+
+// Err returns why Next returned false, nil if all rows were read. It wraps what
+// Query's errors do: a value that cannot be cast is found as it is read.
+func (r *Rows) Err() error {
+	if r.err == nil || errors.Is(r.err, io.EOF) {
+		return nil
+	}
+	return queryError(r.ctx, r.err)
+}
+
+// Close ends the query. It may be called twice.
+func (r *Rows) Close() error {
+	if r.done == nil {
+		return nil
+	}
+	r.stream.close()
+	r.done()
+	r.done = nil
+	if r.err == nil {
+		r.err = io.EOF
+	}
+	return nil
+}

@@ -1,0 +1,121 @@
+package duckdb
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"arbalest"
+	"arbalest/internal/load"
+	"arbalest/internal/load/warehousetest"
+)
+
+// TestRepeatsAreThoseOfTheRule loads batches of random events of few ids and
+// hours, and compares what is in the table with what the rule says, with room
+// for the ids of all hours, of some, and of none.
+func TestRepeatsAreThoseOfTheRule(t *testing.T) {
+	for _, limit := range []int64{64 << 20, 12 << 10, 1} {
+		t.Run(fmt.Sprint(limit), func(t *testing.T) {
+			w := mustOpen(t, "", Options{RecentLimit: limit})
+			defer w.Close()
+			seed := rand.Uint64()
+			t.Logf("seed %d", seed)
+			random := rand.New(rand.NewPCG(seed, 0))
+			table := warehousetest.Declared("random", warehousetest.Col("n", "INTEGER"))
+			kept := map[string][]int64{} // by id, the times in the table
+			var want []string
+			for commit := range arbalest.Seq(120) {
+				var rows []warehousetest.Row
+				for range 1 + random.IntN(40) {
+					at := warehousetest.Micros("2015-08-18T00:00:00Z") + random.Int64N(50*hourMicros)
+					r := warehousetest.Row{ID: fmt.Sprint(random.IntN(300)), Time: time.UnixMicro(at).UTC().Format(time.RFC3339Nano), ByReceipt: random.IntN(4) == 0, Values: []any{len(want)}}
+					r.Dropped = slices.ContainsFunc(rows, func(o warehousetest.Row) bool { return o.ID == r.ID })
+					rows = append(rows, r)
+					sighting := load.Sighting{Time: at, ByReceipt: r.ByReceipt}
+					if !r.Dropped && !slices.ContainsFunc(kept[r.ID], sighting.Repeats) {
+						kept[r.ID] = append(kept[r.ID], at)
+						want = append(want, fmt.Sprint(r.ID, " ", at))
+					}
+				}
+				mustLoad(t, w, commit+1, warehousetest.Batch(table, 1+random.IntN(50), warehousetest.Object{Commit: commit + 1, Rows: rows}))
+			}
+			var got []string
+			err := w.Rows(t.Context(), "random", 0, 1<<60, func(r load.Row) error {
+				got = append(got, fmt.Sprint(r.ID, " ", r.Time))
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			slices.Sort(got)
+			slices.Sort(want)
+			if !slices.Equal(got, want) {
+				t.Errorf("table has %d rows, want %d", len(got), len(want))
+			}
+			if w.recent.bytes > limit {
+				t.Errorf("ids of recent hours take %d bytes, over %d", w.recent.bytes, limit)
+			}
+			sets := 0
+			for _, h := range w.recent.hours {
+				if h.set != nil && h.set.bytes() > 0 {
+					sets++
+				}
+			}
+			if limit >= 1<<20 && sets == 0 || limit == 1 && sets > 0 {
+				t.Errorf("ids of %d hours are known", sets)
+			}
+		})
+	}
+}
+
+func TestIDSet(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	var s idSet
+	var hashes []uint64
+	bytes := int64(0)
+	for range 300_000 {
+		h := random.Uint64()
+		hashes = append(hashes, h)
+		bytes += s.add(h)
+	}
+	for _, h := range hashes {
+		if !s.has(h) {
+			t.Fatalf("set lost %x", h)
+		}
+	}
+	wrong := 0
+	for range 1_000_000 {
+		if s.has(random.Uint64()) {
+			wrong++
+		}
+	}
+	if wrong > 3 {
+		t.Errorf("set has %d of a million hashes that it has not", wrong)
+	}
+	if bytes != s.bytes() || bytes > 300_000*11 {
+		t.Errorf("set takes %d bytes, and says it grew by %d", s.bytes(), bytes)
+	}
+}
+
+func TestSpansOf(t *testing.T) {
+	hours := []arbalest.Hour{5, -1, 6, 0, 100}
+	want := []span{{-hourMicros, hourMicros}, {5 * hourMicros, 7 * hourMicros}, {100 * hourMicros, 101 * hourMicros}}
+	if got := spansOf(hours); !slices.Equal(got, want) {
+		t.Errorf("spans are %v, want %v", got, want)
+	}
+	hours = nil
+	for i := range 100 {
+		hours = append(hours, arbalest.Hour(i*i))
+	}
+	got := spansOf(hours)
+	if len(got) > maxSpans {
+		t.Errorf("%d spans", len(got))
+	}
+	for _, hour := range hours {
+		if !slices.ContainsFunc(got, func(s span) bool { return s.from <= hourMicro(hour) && hourMicro(hour+1) <= s.to }) {
+			t.Errorf("hour %d is in no span", hour)
+		}
+	}
+}

@@ -1,0 +1,101 @@
+package duckdb
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"arbalest"
+	"arbalest/internal/load"
+)
+
+// Reset drops tables with their journal, load errors and conflicts, and sets
+// their cursors before the log's first object, so that the next loads make them
+// again: reason "rebuild" in Progress.Stalled. With no names it drops all tables
+// that Load made, and the books and the cursor with them. The error wraps
+// arbalest.ErrUnknown if the warehouse never heard of a table, and
+// arbalest.ErrExists if a loader wrote at the same time.
+func (w *Warehouse) Reset(ctx context.Context, tables ...string) error {
+	release, err := w.hold(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
+	w.known = nil
+	w.recent.forget()
+	return w.transact(ctx, func(tx *transaction) error {
+		have, err := tx.progress()
+		if err != nil {
+			return err
+		}
+		events, err := tx.events(have)
+		if err != nil {
+			return err
+		}
+		if len(tables) == 0 {
+			return tx.resetAll(have, events)
+		}
+		next := load.Progress{Cursor: have.Cursor, Stalled: map[string]load.Stall{}}
+		for table, s := range have.Stalled {
+			next.Stalled[table] = s
+		}
+		for _, table := range tables {
+			event, ok := events[table]
+			if !ok {
+				return fmt.Errorf("%w: reset: warehouse has no table %q", arbalest.ErrUnknown, table)
+			}
+			if err := tx.resetTable(table); err != nil {
+				return fmt.Errorf("reset %s: %w", table, err)
+			}
+			next.Stalled[table] = load.Stall{Event: event, Since: time.Now().UTC().Truncate(time.Millisecond), Reason: "rebuild"}
+		}
+		return tx.advance(have, next)
+	})
+}
+
+// events returns the events of the tables that the warehouse has heard of: it
+// made them, or they stalled before it could.
+func (tx *transaction) events(p load.Progress) (map[string]arbalest.EventName, error) {
+	events := map[string]arbalest.EventName{}
+	for table, s := range p.Stalled {
+		events[table] = s.Event
+	}
+	err := tx.each(func(scan func(...any) error) error {
+		var table, event string
+		if err := scan(&table, &event); err != nil {
+			return err
+		}
+		events[table] = arbalest.EventName(event)
+		return nil
+	}, `SELECT DISTINCT table_name, event FROM arbalest.tables UNION SELECT DISTINCT table_name, event FROM arbalest.journal WHERE table_name IS NOT NULL`)
+	if err != nil {
+		return nil, fmt.Errorf("read tables: %w", err)
+	}
+	return events, nil
+}
+
+func (tx *transaction) resetTable(table string) error {
+	if err := tx.exec("DROP TABLE IF EXISTS " + tableName(table)); err != nil {
+		return err
+	}
+	for _, books := range []string{"journal", "load_errors", "conflicts", "tables"} {
+		if err := tx.exec("DELETE FROM arbalest."+books+" WHERE table_name = ?", table); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (tx *transaction) resetAll(have load.Progress, events map[string]arbalest.EventName) error {
+	for table := range events {
+		if err := tx.exec("DROP TABLE IF EXISTS " + tableName(table)); err != nil {
+			return fmt.Errorf("reset %s: %w", table, err)
+		}
+	}
+	for _, books := range []string{"journal", "load_errors", "conflicts", "tables"} {
+		if err := tx.exec("DELETE FROM arbalest." + books); err != nil {
+			return fmt.Errorf("reset arbalest.%s: %w", books, err)
+		}
+	}
+	return tx.advance(have, load.Progress{})
+}

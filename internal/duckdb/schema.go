@@ -1,0 +1,148 @@
+package duckdb
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"arbalest"
+	"arbalest/internal/decode"
+	"arbalest/internal/load"
+)
+
+// tables are the columns of the tables of schema main, by name. Nothing but
+// Load and Reset changes event tables, so it is kept from one Load to the next.
+type tables struct {
+	columns map[string]map[string]arbalest.Type
+}
+
+// tables reads the columns of all tables. Types that no definition has are the
+// zero Type.
+func (tx *transaction) tables() (*tables, error) {
+	t := &tables{map[string]map[string]arbalest.Type{}}
+	err := tx.each(func(scan func(...any) error) error {
+		var table, column, kind string
+		if err := scan(&table, &column, &kind); err != nil {
+			return err
+		}
+		if t.columns[table] == nil {
+			t.columns[table] = map[string]arbalest.Type{}
+		}
+		t.columns[table][strings.ToLower(column)] = parseType(kind)
+		return nil
+	}, `SELECT table_name, column_name, data_type FROM duckdb_columns() WHERE database_name = current_database() AND schema_name = 'main'`)
+	if err != nil {
+		return nil, fmt.Errorf("read columns: %w", err)
+	}
+	return t, nil
+}
+
+// evolve makes the batch's table, or adds and widens columns so that it has
+// room for the batch. It says whether the table was there before. The error
+// wraps arbalest.ErrInvalid if a column's type cannot become what the batch
+// needs.
+func (l *loading) evolve(tb *load.TableBatch) (existed bool, err error) {
+	table := tb.Table.Name
+	have, existed := l.catalog.columns[table]
+	if !existed {
+		return false, l.create(&tb.Table)
+	}
+	for i, c := range tb.Table.AllColumns() {
+		old, ok := have[c.Name]
+		if !ok {
+			if err := l.tx.exec(fmt.Sprintf("ALTER TABLE %s ADD COLUMN %s %s", tableName(table), ident(c.Name), sqlType(c.Type))); err != nil {
+				return true, fmt.Errorf("add column %s: %w", c.Name, err)
+			}
+			have[c.Name] = stored(c.Type)
+			continue
+		}
+		if old == stored(c.Type) {
+			continue
+		}
+		if err := l.widen(tb, i, c, old); err != nil {
+			return true, err
+		}
+	}
+	return true, nil
+}
+
+// create makes a table. Properties go before the columns: those that are added
+// later can only go to the end, and a rebuilt table must come out the same.
+func (l *loading) create(t *arbalest.Table) error {
+	columns := t.AllColumns()
+	if fixed := len(arbalest.SystemColumns); !t.Declared {
+		columns = slices.Insert(columns[:len(columns)-1], fixed, arbalest.PropertiesColumn)
+	}
+	defs := make([]string, len(columns))
+	have := map[string]arbalest.Type{}
+	for i, c := range columns {
+		defs[i] = ident(c.Name) + " " + sqlType(c.Type)
+		have[c.Name] = stored(c.Type)
+	}
+	if err := l.tx.exec(fmt.Sprintf("CREATE TABLE %s (%s)", tableName(t.Name), strings.Join(defs, ", "))); err != nil {
+		return fmt.Errorf("create table: %w", err)
+	}
+	if err := l.tx.exec("DELETE FROM arbalest.tables WHERE table_name = ?", t.Name); err != nil {
+		return err
+	}
+	if err := l.tx.exec("INSERT INTO arbalest.tables VALUES (?, ?, ?, make_timestamp(?))", t.Name, string(t.Event), t.Version, l.journal.at); err != nil {
+		return err
+	}
+	l.catalog.columns[t.Name] = have
+	return nil
+}
+
+// widen makes column i of the batch's table, which is of type old in the
+// warehouse, hold both what it has and what the batch has.
+func (l *loading) widen(tb *load.TableBatch, i int, c arbalest.Column, old arbalest.Type) error {
+	table := tb.Table.Name
+	wide, err := widest(old, stored(c.Type))
+	if err != nil {
+		return fmt.Errorf("column %s is %s in the warehouse and %s in the definition: %w: arbalest rebuild %s makes the table anew", c.Name, sqlType(old), c.Type, err, table)
+	}
+	if isInexact(stored(c.Type), wide) {
+		for _, chunk := range tb.Chunks {
+			if chunk.Rows > 0 && !isExact(&chunk.Columns[i], wide) {
+				return fmt.Errorf("%w: column %s has integers in the batch that its type in the warehouse, %s, cannot hold exactly: arbalest rebuild %s makes the table anew", arbalest.ErrInvalid, c.Name, sqlType(wide), table)
+			}
+		}
+	}
+	if wide == old {
+		return nil
+	}
+	if isInexact(old, wide) {
+		n := int64(0)
+		err := l.tx.each(func(scan func(...any) error) error { return scan(&n) },
+			fmt.Sprintf("SELECT count(*) FROM %s WHERE %[2]s::%[3]s::HUGEINT <> %[2]s", tableName(table), ident(c.Name), sqlType(wide)))
+		if err != nil {
+			return fmt.Errorf("widen column %s: %w", c.Name, err)
+		}
+		if n > 0 {
+			return fmt.Errorf("%w: column %s has %d integers that %s cannot hold exactly: arbalest rebuild %s makes the table anew", arbalest.ErrInvalid, c.Name, n, sqlType(wide), table)
+		}
+	}
+	if err := l.tx.exec(fmt.Sprintf("ALTER TABLE %s ALTER COLUMN %s SET DATA TYPE %s", tableName(table), ident(c.Name), sqlType(wide))); err != nil {
+		return fmt.Errorf("widen column %s to %s: %w", c.Name, sqlType(wide), err)
+	}
+	l.catalog.columns[table][c.Name] = wide
+	return nil
+}
+
+// isExact says whether a floating-point type holds all of a vector's integers.
+func isExact(v *decode.Vector, in arbalest.Type) bool {
+	exact := func(n int64) bool { return int64(float64(n)) == n && n>>62 == n>>63 }
+	if in.Kind == arbalest.Real {
+		exact = func(n int64) bool { return int64(float32(n)) == n && n>>62 == n>>63 }
+	}
+	for row, n := range v.Int64 {
+		if !exact(n) && (v.Nulls == 0 || isSet(v.Valid, row, true)) {
+			return false
+		}
+	}
+	for row, n := range v.Int32 {
+		if !exact(int64(n)) && (v.Nulls == 0 || isSet(v.Valid, row, true)) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,73 @@
+package duckdb
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+)
+
+// A transaction is one of DuckDB's, on the writer's connection.
+type transaction struct {
+	ctx  context.Context
+	conn *sql.Conn
+}
+
+// transact runs do in a transaction. An error of do rolls it back, and so does
+// a cancelled context: DuckDB commits nothing after an error, and its COMMIT
+// does not say so. The caller holds the writer.
+func (w *Warehouse) transact(ctx context.Context, do func(*transaction) error) (err error) {
+	tx := &transaction{ctx, w.writer}
+	if err := tx.exec("BEGIN TRANSACTION"); err != nil {
+		return fmt.Errorf("begin transaction: %w", err)
+	}
+	done := false
+	defer func() {
+		if !done {
+			// If there is none any more, DuckDB has rolled back by itself.
+			_, _ = w.writer.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
+		}
+	}()
+	if err := do(tx); err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := tx.exec("COMMIT"); err != nil {
+		return fmt.Errorf("commit transaction: %w", err)
+	}
+	done = true
+	return nil
+}
+
+func (tx *transaction) exec(statement string, args ...any) error {
+	_, err := tx.count(statement, args...)
+	return err
+}
+
+// count runs a statement and returns how many rows it wrote.
+func (tx *transaction) count(statement string, args ...any) (int64, error) {
+	result, err := tx.conn.ExecContext(tx.ctx, statement, args...)
+	if err != nil {
+		return 0, loadError(tx.ctx, err)
+	}
+	return result.RowsAffected()
+}
+
+// each runs a query and calls visit for each of its rows.
+func (tx *transaction) each(visit func(scan func(...any) error) error, query string, args ...any) error {
+	rows, err := tx.conn.QueryContext(tx.ctx, query, args...)
+	if err != nil {
+		return loadError(tx.ctx, err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := visit(rows.Scan); err != nil {
+			return err
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return loadError(tx.ctx, err)
+	}
+	return nil
+}
