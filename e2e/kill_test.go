@@ -51,6 +51,9 @@ func TestInvariant2KillNine(t *testing.T) {
 	s := serve(t, dir, "--listen", addr)
 	close(c.stop)
 	c.running.Wait()
+	if why := c.refused.Load(); why != nil {
+		t.Fatalf("a post was refused: %v", why)
+	}
 	must(t, "sync", "--data", dir)
 	acknowledged := c.acknowledged.Load()
 	t.Logf("%d kills, %d events acknowledged, %d posts had to be repeated", done, acknowledged, c.repeated.Load())
@@ -90,10 +93,11 @@ type clients struct {
 	running      sync.WaitGroup
 	acknowledged atomic.Int64
 	repeated     atomic.Int64
+	refused      atomic.Value // why, if a post was
 }
 
 func (c *clients) post(client int) {
-	begin := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
+	begin := time.Date(2020, 3, 1, 0, 0, 0, 0, time.UTC)
 	for batch := 0; ; batch++ {
 		const size = 20
 		var events []string
@@ -107,6 +111,10 @@ func (c *clients) post(client int) {
 			if err == nil && status == 200 && a.Accepted == size {
 				c.acknowledged.Add(size)
 				break
+			}
+			if err == nil && status == 400 {
+				c.refused.Store(fmt.Sprintf("%+v", a.Rejected[0]))
+				return
 			}
 			c.repeated.Add(1)
 			time.Sleep(20 * time.Millisecond)
