@@ -27,14 +27,14 @@ func benchTable() arbalest.Table {
 		warehousetest.Col("at", "TIMESTAMP"), warehousetest.Col("amount", "DOUBLE PRECISION"), warehousetest.Col("n", "BIGINT"))
 }
 
-// benchStart is when the rows begin; a thousand come in a second.
+// benchStart is when the rows begin.
 var benchStart = warehousetest.Micros("2026-08-21T00:00:00Z")
 
-// benchBatch makes rows from first on, in chunks of 8,171. Ids are random
+// benchBatch makes rows from first on, one each step, in chunks of 8,171. Ids are random
 // UUIDs, of the generator.
-func benchBatch(table arbalest.Table, commit arbalest.Seq, first, rows int, random *rand.Rand) load.TableBatch {
+func benchBatch(table arbalest.Table, commit arbalest.Seq, first, rows int, step time.Duration, random *rand.Rand) load.TableBatch {
 	b := load.TableBatch{Table: table}
-	b.Objects = []load.ObjectRef{{Commit: commit, Object: arbalest.Object{Key: "bench/x", Event: table.Event, Hour: arbalest.HourOfUnix((benchStart + int64(first)*1000) / 1e6), Events: int64(rows)}}}
+	b.Objects = []load.ObjectRef{{Commit: commit, Object: arbalest.Object{Key: "bench/x", Event: table.Event, Hour: arbalest.HourOfUnix((benchStart + int64(first)*step.Microseconds()) / 1e6), Events: int64(rows)}}}
 	columns := table.AllColumns()
 	for done := 0; done < rows; {
 		n := min(8171, rows-done)
@@ -50,7 +50,7 @@ func benchBatch(table arbalest.Table, commit arbalest.Seq, first, rows int, rand
 			}
 		}
 		for r := range n {
-			at := benchStart + int64(first+done+r)*1000
+			at := benchStart + int64(first+done+r)*step.Microseconds()
 			x, y := random.Uint64(), random.Uint64()
 			text(0, "%08x-%04x-4%03x-a%03x-%012x", uint32(x), uint16(x>>32), uint16(x>>52), uint16(y)&0xfff, y>>16)
 			c.Columns[1].Int64 = append(c.Columns[1].Int64, at)
@@ -72,8 +72,15 @@ func benchBatch(table arbalest.Table, commit arbalest.Seq, first, rows int, rand
 	return b
 }
 
-// BenchmarkLoad loads batches of 250,000 rows into a file.
+// BenchmarkLoad loads batches of 250,000 rows into a file. The more rows an hour
+// has, the more there is to look through for repeats.
 func BenchmarkLoad(b *testing.B) {
+	for _, step := range []time.Duration{time.Second / 10, time.Second / 100, time.Second / 1000} {
+		b.Run(fmt.Sprintf("%d_a_second", time.Second/step), func(b *testing.B) { benchmarkLoad(b, step) })
+	}
+}
+
+func benchmarkLoad(b *testing.B, step time.Duration) {
 	spent := time.Duration(0)
 	for range b.N {
 		w := mustOpen(b, filepath.Join(b.TempDir(), "w.duckdb"), Options{})
@@ -81,7 +88,7 @@ func BenchmarkLoad(b *testing.B) {
 		b.StopTimer()
 		for first := 0; first < benchRows; first += 250_000 {
 			commit := arbalest.Seq(first/250_000 + 1)
-			batch := benchBatch(benchTable(), commit, first, 250_000, random)
+			batch := benchBatch(benchTable(), commit, first, 250_000, step, random)
 			b.StartTimer()
 			from := processorTime()
 			mustLoad(b, w, commit, batch)
@@ -146,7 +153,7 @@ func writeLines(b *testing.B, path string) {
 	out := bufio.NewWriterSize(f, 1<<20)
 	random := rand.New(rand.NewPCG(1, 2))
 	for first := 0; first < benchRows; first += 250_000 {
-		batch := benchBatch(benchTable(), 1, first, 250_000, random)
+		batch := benchBatch(benchTable(), 1, first, 250_000, time.Millisecond, random)
 		for _, c := range batch.Chunks {
 			for r := range c.Rows {
 				v := func(i int) string { return text(&c.Columns[i], r) }
@@ -173,7 +180,7 @@ func BenchmarkLive(b *testing.B) {
 	commit := arbalest.Seq(0)
 	loadRows := func(rows int, at int64) load.TableBatch {
 		commit++
-		batch := benchBatch(table, commit, 0, rows, random)
+		batch := benchBatch(table, commit, 0, rows, time.Millisecond, random)
 		for _, c := range batch.Chunks {
 			for r := range c.Rows {
 				c.Columns[1].Int64[r] = at + int64(r)
@@ -208,4 +215,23 @@ func processorTime() time.Duration {
 		panic(err)
 	}
 	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
+}
+
+// BenchmarkManyTables loads two events of each of 161 tables.
+func BenchmarkManyTables(b *testing.B) {
+	w := mustOpen(b, filepath.Join(b.TempDir(), "w.duckdb"), Options{})
+	defer w.Close()
+	for commit := range arbalest.Seq(b.N) {
+		b.StopTimer()
+		var batch load.Batch
+		batch.Next.Commit = commit + 1
+		for i := range 161 {
+			rows := []warehousetest.Row{{ID: fmt.Sprint(int(commit)), Time: "2015-08-18T06:00:00Z", Values: []any{i, "x", "{}"}}, {ID: fmt.Sprint("b", int(commit)), Time: "2015-08-18T06:00:00Z", Values: []any{i, "x", "{}"}}}
+			batch.Tables = append(batch.Tables, warehousetest.Batch(warehousetest.Inferred(fmt.Sprintf("event.%03d", i), warehousetest.Col("a", "BIGINT"), warehousetest.Col("b", "VARCHAR(256)")), 10, warehousetest.Object{Commit: commit + 1, Rows: rows}))
+		}
+		b.StartTimer()
+		if _, err := w.Load(b.Context(), load.Progress{Cursor: load.Cursor{Commit: commit}}, batch); err != nil {
+			b.Fatal(err)
+		}
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -186,5 +187,21 @@ func TestTablesAndSize(t *testing.T) {
 	file, wal, err := w.Size(t.Context())
 	if err != nil || file+wal == 0 {
 		t.Errorf("size is %d and %d, %v", file, wal, err)
+	}
+}
+
+// TestQuerySpills sorts more than the memory limit.
+func TestQuerySpills(t *testing.T) {
+	dir := t.TempDir()
+	w := mustOpen(t, dir+"/w.duckdb", Options{MemoryLimit: 48 << 20})
+	rows := mustQuery(t, w, "SELECT i FROM range(6000000) r(i) ORDER BY hash(i), i OFFSET 5999999")
+	if len(rows) != 1 {
+		t.Errorf("%d rows", len(rows))
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if left, err := filepath.Glob(dir + "/w.duckdb.tmp/*"); err != nil || len(left) > 0 {
+		t.Errorf("Close left %v, %v", left, err)
 	}
 }

@@ -33,6 +33,8 @@ func (w *Warehouse) transact(ctx context.Context, do func(*transaction) error) (
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	// From here on a cancelled context must not hide what became of it.
+	tx.ctx = context.WithoutCancel(ctx)
 	if err := tx.exec("COMMIT"); err != nil {
 		return fmt.Errorf("commit transaction: %w", err)
 	}

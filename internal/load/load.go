@@ -72,6 +72,7 @@ type Loader struct {
 	declared  map[arbalest.EventName]arbalest.Table
 	tried     map[string]time.Time // stalled tables, when last
 	split     int64                // batches are this much smaller: the last was too much
+	next      chan decoded         // what is being decoded ahead; nil if nothing is
 
 	mu     sync.Mutex
 	tables map[arbalest.EventName]*target
@@ -166,25 +167,24 @@ func (l *Loader) from(ctx context.Context, prev Progress) (Result, error) {
 			return l.retry(ctx, prev, table, stall)
 		}
 	}
-	asleep := map[arbalest.EventName]bool{}
-	for _, stall := range prev.Stalled {
-		asleep[stall.Event] = true
+	d := l.taken(ctx, prev)
+	if d.err != nil {
+		return Result{}, d.err
 	}
-	s, err := l.gather(ctx, prev.Cursor, Cursor{}, func(e arbalest.EventName) bool { return !asleep[e] })
-	if err != nil {
-		return Result{}, err
-	}
-	if s.end == prev.Cursor {
+	if d.stretch.end == prev.Cursor {
 		return Result{Idle: true, Progress: prev}, nil
 	}
-	next := Progress{Cursor: s.end, Stalled: maps.Clone(prev.Stalled)}
-	return l.load(ctx, prev, next, s)
+	next := Progress{Cursor: d.stretch.end, Stalled: maps.Clone(prev.Stalled)}
+	if d.stretch.more {
+		l.ahead(ctx, next)
+	}
+	return l.load(ctx, prev, next, d)
 }
 
 // retry loads what a stalled table lacks, a batch of it, and wakes it when it
 // has come to the cursor of the others.
 func (l *Loader) retry(ctx context.Context, prev Progress, table string, stall Stall) (Result, error) {
-	s, err := l.gather(ctx, stall.Cursor, prev.Cursor, func(e arbalest.EventName) bool { return e == stall.Event })
+	s, err := l.gather(ctx, stall.Cursor, prev.Cursor, l.split, func(e arbalest.EventName) bool { return e == stall.Event })
 	if err != nil {
 		return Result{}, err
 	}
@@ -197,27 +197,23 @@ func (l *Loader) retry(ctx context.Context, prev Progress, table string, stall S
 		stall.Cursor = s.end
 		next.Stalled[table] = stall
 	}
-	result, err := l.load(ctx, prev, next, s)
+	result, err := l.load(ctx, prev, next, l.decodeAll(ctx, s))
 	if still, ok := result.Progress.Stalled[table]; err == nil && ok && still.Cursor != before {
 		delete(l.tried, table) // it moves: no need to wait
 	}
 	return result, err
 }
 
-// load decodes a stretch of the log and gives it to the warehouse. Tables that
-// cannot be loaded are stalled where they are, and hold up no other.
-func (l *Loader) load(ctx context.Context, prev, next Progress, s stretch) (Result, error) {
-	batch := Batch{Next: next, Rejected: s.rejected}
-	for _, work := range s.tables {
-		tb, err := l.decode(ctx, work)
-		switch {
-		case err == nil:
-			batch.Tables = append(batch.Tables, tb)
-		case isOneTables(err):
-			l.stall(&batch.Next, prev, work.event, work.name(), err)
-		default:
-			return Result{}, err
-		}
+// load gives what is decoded to the warehouse. Tables that cannot be loaded are
+// stalled where they are, and hold up no other.
+func (l *Loader) load(ctx context.Context, prev, next Progress, d decoded) (Result, error) {
+	if d.err != nil {
+		return Result{}, d.err
+	}
+	defer d.release()
+	batch := Batch{Next: next, Rejected: d.stretch.rejected, Tables: d.tables}
+	for _, f := range d.failed {
+		l.stall(&batch.Next, prev, f.work.event, f.work.name(), f.err)
 	}
 	for {
 		counts, err := l.warehouse.Load(ctx, prev, batch)

@@ -19,6 +19,7 @@ type stretch struct {
 	tables   []*tableWork
 	end      Cursor
 	rejected []CommitRejection
+	more     bool // it ends because it is large enough: the log goes on
 }
 
 // A tableWork is what a stretch has for one event's table.
@@ -39,8 +40,9 @@ func (w *tableWork) name() string {
 // gather reads the log from a cursor on, up to another (the zero Cursor is the
 // log's end) or until it has a batch, and keeps the objects of the events that
 // are wanted. Objects of tables that are stalled are not wanted: they are
-// passed over, since the table's own cursor remembers them.
-func (l *Loader) gather(ctx context.Context, from, to Cursor, wanted func(arbalest.EventName) bool) (stretch, error) {
+// passed over, since the table's own cursor remembers them. Batches are split
+// times smaller than the options say.
+func (l *Loader) gather(ctx context.Context, from, to Cursor, split int64, wanted func(arbalest.EventName) bool) (stretch, error) {
 	s := stretch{end: from}
 	byEvent := map[arbalest.EventName]*tableWork{}
 	var bytes, columns int64
@@ -67,7 +69,8 @@ func (l *Loader) gather(ctx context.Context, from, to Cursor, wanted func(arbale
 					return stretch{}, err
 				}
 			}
-			if bytes > 0 && (bytes+o.Bytes > l.opts.BatchBytes/l.split || columns+wide > l.opts.BatchColumns/l.split) {
+			if bytes > 0 && (bytes+o.Bytes > l.opts.BatchBytes/split || columns+wide > l.opts.BatchColumns/split) {
+				s.more = true
 				return s, nil
 			}
 			s.end.Objects++

@@ -133,20 +133,30 @@ type Warehouse interface {
 	// Load adds the batch in one transaction, in which Progress goes from prev
 	// to b.Next: schema changes, rows, load errors, conflicts, journal and
 	// cursor, all or nothing. Rows that repeat a row of the table are left out
-	// and counted. The counts returned are those of each of b.Tables. An error
-	// that concerns one table only is a *TableError.
+	// and counted. The counts returned are those of each of b.Tables.
 	//
-	// B repeats A if they have the same id and table and their times are in
-	// the same hour, or the time of one of them is that of its receipt and
-	// they are at most 24 hours apart. In the table, a row's time is that of its
-	// receipt where event_time = received_at.
+	// After any error the warehouse is as it was. It wraps arbalest.ErrExists
+	// if Progress is not prev (cursors are compared, not reasons) or another
+	// loader wrote at the same time: read Progress and go on from there. It is
+	// a *TableError if it concerns one table only, whose definition or values
+	// the warehouse cannot take. arbalest.ErrBusy and arbalest.ErrUnavailable
+	// may succeed when tried again. After nil the batch is durable.
+	//
+	// B repeats A, a row that is in the table, if they have the same id and
+	// table and their times are in the same hour, or B is one of ByReceipt and
+	// they are at most 24 hours apart (Sighting.Repeats). Whether A's time was
+	// that of its receipt does not matter, so that batches without ByReceipt
+	// need only look at their own hours.
 	Load(ctx context.Context, prev Progress, b Batch) ([]Counts, error)
-	// Reset drops tables (all if none is named) with their journal, load
-	// errors and conflicts, so that the next loads start from the log's
-	// beginning for them.
+	// Reset drops tables with their journal, load errors and conflicts, and sets
+	// Stalled of each to the log's beginning with the reason "rebuild". With no
+	// names it drops all that Load made, and the cursor goes to the log's
+	// beginning. A table that Load never made and that is not stalled is
+	// arbalest.ErrUnknown.
 	Reset(ctx context.Context, tables ...string) error
 	// Rows yields the identity of every row of a table whose event_time is in
-	// [from, to), in microseconds, in no order.
+	// [from, to), in microseconds, in no order. A table that does not exist has
+	// none. An error of visit is returned as it is.
 	Rows(ctx context.Context, table string, from, to int64, visit func(Row) error) error
 }
 

@@ -146,7 +146,7 @@ func addChunk(b *load.TableBatch, rows []Row, places []decode.LoadError) {
 			hash = "0000000000000000"
 		}
 		for i, v := range append([]any{r.ID, at, received, hash}, r.Values...) {
-			Append(&c.Columns[i], k, v)
+			appendValue(&c.Columns[i], k, v)
 		}
 		c.Object, c.Line = append(c.Object, places[k].Object), append(c.Line, places[k].Line)
 		keep, receipt = appendBit(keep, k, !r.Dropped), appendBit(receipt, k, r.ByReceipt)
@@ -165,9 +165,9 @@ func isText(k arbalest.Kind) bool {
 	return k == arbalest.Varchar || k == arbalest.Char || k == arbalest.JSON
 }
 
-// Append adds a value to a vector that has row values already. It panics if
+// appendValue adds a value to a vector that has row values already. It panics if
 // the value is not of the vector's type.
-func Append(v *decode.Vector, row int, value any) {
+func appendValue(v *decode.Vector, row int, value any) {
 	v.Valid = appendBit(v.Valid, row, value != nil)
 	if value == nil {
 		v.Nulls++

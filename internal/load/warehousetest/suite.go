@@ -18,7 +18,7 @@ const Null = "NULL"
 //
 // query runs one SELECT and returns its rows as text: true and false, integers
 // and decimals with all their digits, floating point in the fewest digits that
-// read back, dates as 2006-01-02, timestamps as 2006-01-02 15:04:05.999999
+// read back (with ".0" where it is whole, and exponents as e+308), dates as 2006-01-02, timestamps as 2006-01-02 15:04:05.999999
 // without zeros at the end, those with time zone in UTC with +00, and Null.
 type Open func(t *testing.T) (w load.Warehouse, query func(sql string) [][]string)
 

@@ -1,0 +1,164 @@
+package duckdb
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"arbalest"
+	"arbalest/internal/decode"
+	"arbalest/internal/load"
+	"arbalest/internal/load/warehousetest"
+)
+
+// crashRows is how many rows a batch of the crash test has: enough that most
+// of the time is spent in its transaction, and that some of it is written to the
+// file before the commit.
+const crashRows = 35_000
+
+// TestInvariant2Kill kills a process that loads, at random moments, and holds
+// that the warehouse then has all of the batches up to its cursor and nothing
+// of the next.
+func TestInvariant2Kill(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "w.duckdb")
+	random := rand.New(rand.NewPCG(rand.Uint64(), 0))
+	last := arbalest.Seq(0)
+	for round := range 6 {
+		c := child(t, "TestCrashInChild", "CRASH_IN="+path)
+		out, err := c.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		lines := bufio.NewScanner(out)
+		for lines.Scan() && !strings.Contains(lines.Text(), "loading") {
+		}
+		time.Sleep(time.Duration(random.IntN(700)) * time.Millisecond)
+		if err := c.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		_ = c.Wait() // killed
+		w := mustOpen(t, path, Options{})
+		p, err := w.Progress(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := fmt.Sprint(mustQuery(t, w, "SELECT (SELECT count(*) FROM crashed), (SELECT count(DISTINCT event_id) FROM crashed), (SELECT sum(loaded)::BIGINT FROM arbalest.journal), (SELECT count(*) FROM arbalest.load_errors)"))
+		n := int(p.Commit) * crashRows
+		if want := fmt.Sprintf("[[%d %d %d %d]]", n, n, n, p.Commit); got != want || p.Commit < last {
+			t.Errorf("round %d, at commit %d after %d: warehouse has %s, want %s", round, p.Commit, last, got, want)
+		}
+		last = p.Commit
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Logf("%d batches in all", last)
+}
+
+// TestCrashInChild is TestInvariant2Kill's process: it loads until it is
+// killed.
+func TestCrashInChild(t *testing.T) {
+	path := os.Getenv("CRASH_IN")
+	if path == "" {
+		t.Skip("for TestInvariant2Kill")
+	}
+	w := mustOpen(t, path, Options{})
+	p, err := w.Progress(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.Commit == 0 {
+		mustLoad(t, w, 1, crashBatch(1))
+		p.Commit = 1
+	}
+	fmt.Println("loading")
+	for commit := p.Commit + 1; ; commit++ {
+		mustLoad(t, w, commit, crashBatch(commit))
+	}
+}
+
+func crashBatch(commit arbalest.Seq) load.TableBatch {
+	table := warehousetest.Declared("crashed", warehousetest.Col("v", "VARCHAR(MAX)"))
+	rows := make([]warehousetest.Row, crashRows)
+	for i := range rows {
+		id := fmt.Sprintf("%d-%d", commit, i)
+		rows[i] = warehousetest.Row{ID: id, Time: "2015-08-18T06:00:00Z", Values: []any{id + " and more text"}}
+	}
+	b := warehousetest.Batch(table, 8000, warehousetest.Object{Commit: commit, Rows: rows})
+	b.Chunks[0].Errors = append(b.Chunks[0].Errors, loadErrorOf(commit))
+	b.Objects[0].Events++
+	return b
+}
+
+// TestLoadConflicts has another transaction move the cursor while a load is
+// under way.
+func TestLoadConflicts(t *testing.T) {
+	w := mustOpen(t, "", Options{})
+	defer w.Close()
+	mustLoad(t, w, 1, crashBatch(1))
+	rival, err := w.db.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rival.Close()
+	for _, end := range []string{"ROLLBACK", "COMMIT"} {
+		for _, statement := range []string{"BEGIN", `UPDATE arbalest.cursor SET objects = 1`} {
+			if _, err := rival.ExecContext(t.Context(), statement); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_, err := w.Load(t.Context(), load.Progress{Cursor: load.Cursor{Commit: 1}}, load.Batch{Tables: []load.TableBatch{crashBatch(2)}, Next: load.Progress{Cursor: load.Cursor{Commit: 2}}})
+		if !errors.Is(err, arbalest.ErrExists) {
+			t.Errorf("load beside another: %v", err)
+		}
+		if _, err := rival.ExecContext(t.Context(), end); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if p, err := w.Progress(t.Context()); err != nil || p.Cursor != (load.Cursor{Commit: 1, Objects: 1}) {
+		t.Errorf("progress is %+v, %v", p, err)
+	}
+	if got := mustQuery(t, w, "SELECT count(*) FROM crashed"); got[0][0] != fmt.Sprint(crashRows) {
+		t.Errorf("table has %s rows", got[0][0])
+	}
+}
+
+// TestLoadCancelled cancels loads at all sorts of moments.
+func TestLoadCancelled(t *testing.T) {
+	w := mustOpen(t, filepath.Join(t.TempDir(), "w.duckdb"), Options{})
+	defer w.Close()
+	at, batch := arbalest.Seq(0), crashBatch(1)
+	for wait := time.Duration(0); at < 3; wait += 2 * time.Millisecond {
+		ctx, cancel := context.WithTimeout(t.Context(), wait)
+		_, err := w.Load(ctx, load.Progress{Cursor: load.Cursor{Commit: at}}, load.Batch{Tables: []load.TableBatch{batch}, Next: load.Progress{Cursor: load.Cursor{Commit: at + 1}}})
+		cancel()
+		if err == nil {
+			at++
+			batch = crashBatch(at + 1)
+			wait = 0
+		} else if !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatalf("load cancelled after %v: %v", wait, err)
+		}
+		p, err := w.Progress(t.Context())
+		if err != nil || p.Commit != at {
+			t.Fatalf("progress is %+v, %v, want commit %d", p, err, at)
+		}
+	}
+	if got := mustQuery(t, w, "SELECT count(*), count(DISTINCT event_id) FROM crashed"); got[0][0] != fmt.Sprint(3*crashRows) || got[0][0] != got[0][1] {
+		t.Errorf("table has %s rows", got[0])
+	}
+}
+
+func loadErrorOf(commit arbalest.Seq) decode.LoadError {
+	return decode.LoadError{Line: crashRows + 1, ID: fmt.Sprint(commit), Reason: "bad"}
+}

@@ -1,0 +1,88 @@
+package load
+
+import (
+	"context"
+	"maps"
+
+	"arbalest"
+)
+
+// A decoded stretch is ready for the warehouse.
+type decoded struct {
+	from    Progress // that it follows
+	stretch stretch
+	tables  []TableBatch
+	failed  []failedTable
+	err     error
+}
+
+// A failedTable is one that could not be decoded, for a reason of its own.
+type failedTable struct {
+	work *tableWork
+	err  error
+}
+
+// ahead begins to decode what follows a batch while the warehouse loads it: the
+// one uses what the other leaves of the cores. It is the only goroutine that
+// outlives a call of Once; taken waits for it.
+func (l *Loader) ahead(ctx context.Context, next Progress) {
+	to := make(chan decoded, 1)
+	l.next = to
+	split := l.split
+	go func() { to <- l.decodeFrom(ctx, next, split) }()
+}
+
+// taken returns what follows prev: what was decoded ahead, if it is that, else
+// it decodes now. An error ahead may be of that time only.
+func (l *Loader) taken(ctx context.Context, prev Progress) decoded {
+	if l.next != nil {
+		d := <-l.next
+		l.next = nil
+		if d.err == nil && d.from.Cursor == prev.Cursor && maps.EqualFunc(d.from.Stalled, prev.Stalled, func(a, b Stall) bool { return a.Event == b.Event }) {
+			return d
+		}
+	}
+	return l.decodeFrom(ctx, prev, l.split)
+}
+
+// decodeFrom decodes the batch that follows prev.
+func (l *Loader) decodeFrom(ctx context.Context, prev Progress, split int64) decoded {
+	asleep := map[arbalest.EventName]bool{}
+	for _, stall := range prev.Stalled {
+		asleep[stall.Event] = true
+	}
+	s, err := l.gather(ctx, prev.Cursor, Cursor{}, split, func(e arbalest.EventName) bool { return !asleep[e] })
+	if err != nil {
+		return decoded{err: err}
+	}
+	d := l.decodeAll(ctx, s)
+	d.from = prev
+	return d
+}
+
+// decodeAll decodes a stretch, table by table.
+func (l *Loader) decodeAll(ctx context.Context, s stretch) decoded {
+	d := decoded{stretch: s}
+	for _, work := range s.tables {
+		tb, err := l.decode(ctx, work)
+		switch {
+		case err == nil:
+			d.tables = append(d.tables, tb)
+		case isOneTables(err):
+			d.failed = append(d.failed, failedTable{work, err})
+		default:
+			d.err = err
+			return d
+		}
+	}
+	return d
+}
+
+// release gives the memory of the chunks back to the decoder.
+func (d decoded) release() {
+	for _, t := range d.tables {
+		for _, c := range t.Chunks {
+			c.Release()
+		}
+	}
+}
