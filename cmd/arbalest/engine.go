@@ -76,6 +76,10 @@ func openLake(p place, c config) (*lake.Lake, error) {
 	return lake.Open(store, lake.Options{Plain: c.Compression == "none"})
 }
 
+// bulkBatch is the batch of commands that load once and end: nobody promised
+// that they are small, and DuckDB takes large batches faster.
+const bulkBatch = 96 << 20
+
 func openEngine(ctx context.Context, p place, c config) (*engine, error) {
 	l, err := openLake(p, c)
 	if err != nil {

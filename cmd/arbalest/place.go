@@ -80,5 +80,8 @@ func (p *place) operate(ctx context.Context) (operator, error) {
 	if err != nil {
 		return nil, err
 	}
+	if c.Warehouse.Batch == 0 {
+		c.Warehouse.Batch = bulkBatch
+	}
 	return openEngine(ctx, *p, c)
 }

@@ -91,8 +91,11 @@ func (l *loading) table(tb *load.TableBatch) (load.Counts, error) {
 	if err != nil {
 		return load.Counts{}, err
 	}
+	if !existed {
+		l.recent.made(tb.Table.Name)
+	}
 	rows := rowsOf(tb)
-	if existed && rows.kept > 0 {
+	if rows.kept > 0 {
 		found, err := l.findRepeats(tb, rows)
 		if err != nil {
 			return load.Counts{}, fmt.Errorf("find repeats: %w", err)

@@ -35,7 +35,24 @@ type recent struct {
 	bytes int64
 	load  int64 // counts the loads
 	hours map[tableHour]*recentHour
+	// extents say which hours of a table cannot have rows.
+	extents map[string]*extent
 }
+
+// An extent is where a table has rows: from its first to its last hour when it
+// was first asked for, and the hours that came after.
+type extent struct {
+	first, last arbalest.Hour // last < first: none
+	later       map[arbalest.Hour]bool
+}
+
+func (e *extent) has(hour arbalest.Hour) bool {
+	return e.first <= hour && hour <= e.last || e.later[hour]
+}
+
+// worthSet is how many rows an hour's part of a batch has on average for its
+// ids to be kept, where that needs no reading.
+const worthSet = 256
 
 type recentHour struct {
 	set     *idSet // nil if it is not known
@@ -44,7 +61,7 @@ type recentHour struct {
 }
 
 func newRecent(limit int64) *recent {
-	return &recent{seed: maphash.MakeSeed(), limit: limit, hours: map[tableHour]*recentHour{}}
+	return &recent{seed: maphash.MakeSeed(), limit: limit, hours: map[tableHour]*recentHour{}, extents: map[string]*extent{}}
 }
 
 // begin counts a load, and forgets what none has asked for lately.
@@ -64,6 +81,7 @@ func (r *recent) begin() {
 // forget drops what is known, of tables whose rows went.
 func (r *recent) forget() {
 	clear(r.hours)
+	clear(r.extents)
 	r.bytes = 0
 }
 
@@ -75,12 +93,22 @@ func (r *recent) drop(h *recentHour) {
 }
 
 // known returns the sets of those hours of a table that it knows, and the
-// hours that it does not. For a small batch it reads those into sets that the
-// last small batches asked for too.
-func (r *recent) known(ctx context.Context, conn *sql.Conn, table string, hours []arbalest.Hour, small bool) (known map[arbalest.Hour]*idSet, unknown []arbalest.Hour, err error) {
+// hours that it does not. An hour that has no rows yet is known without
+// looking. For a small batch it reads those hours that the last small batches
+// asked for too.
+func (r *recent) known(ctx context.Context, conn *sql.Conn, table string, hours []arbalest.Hour, rows int) (known map[arbalest.Hour]*idSet, unknown []arbalest.Hour, err error) {
 	known = map[arbalest.Hour]*idSet{}
+	small := rows <= smallBatch
+	there, err := r.extent(ctx, conn, table)
+	if err != nil {
+		return nil, nil, err
+	}
 	for _, hour := range hours {
 		h := r.hours[tableHour{table, hour}]
+		if h == nil && !there.has(hour) && (small || rows/len(hours) >= worthSet) {
+			h = &recentHour{set: &idSet{}}
+			r.hours[tableHour{table, hour}] = h
+		}
 		switch {
 		case h == nil && small:
 			r.hours[tableHour{table, hour}] = &recentHour{asked: r.load}
@@ -100,6 +128,29 @@ func (r *recent) known(ctx context.Context, conn *sql.Conn, table string, hours 
 		}
 	}
 	return known, unknown, nil
+}
+
+// made says that a table is new: it has no rows.
+func (r *recent) made(table string) {
+	r.extents[table] = &extent{first: 1, later: map[arbalest.Hour]bool{}}
+}
+
+// extent returns where a table has rows.
+func (r *recent) extent(ctx context.Context, conn *sql.Conn, table string) (*extent, error) {
+	if e := r.extents[table]; e != nil {
+		return e, nil
+	}
+	var first, last sql.NullInt64
+	err := conn.QueryRowContext(ctx, "SELECT epoch_us(min(event_time)), epoch_us(max(event_time)) FROM "+tableName(table)).Scan(&first, &last)
+	if err != nil {
+		return nil, loadError(ctx, err)
+	}
+	e := &extent{first: 1, later: map[arbalest.Hour]bool{}}
+	if first.Valid {
+		e.first, e.last = hourOfMicro(first.Int64), hourOfMicro(last.Int64)
+	}
+	r.extents[table] = e
+	return e, nil
 }
 
 // read reads the ids of an hour of a table into a set.
@@ -145,6 +196,7 @@ func (r *recent) add(h *recentHour, hash uint64) {
 func (r *recent) note(tb *load.TableBatch, rows batchRows) {
 	var in tableHour
 	var h *recentHour
+	there := r.extents[tb.Table.Name]
 	for k, c := range tb.Chunks {
 		keep := bitsOf(rows.keep, k)
 		for row := range c.Rows {
@@ -152,6 +204,9 @@ func (r *recent) note(tb *load.TableBatch, rows batchRows) {
 			if in.table == "" || hour != in.hour {
 				in = tableHour{tb.Table.Name, hour}
 				h = r.hours[in]
+				if there != nil && !there.has(hour) {
+					there.later[hour] = true
+				}
 			}
 			if h != nil && h.set != nil && isSet(keep, row, true) {
 				r.add(h, maphash.Bytes(r.seed, textBytes(&c.Columns[idColumn], row)))
@@ -164,6 +219,8 @@ func (r *recent) note(tb *load.TableBatch, rows batchRows) {
 // rows.
 func (r *recent) hits(tb *load.TableBatch, known map[arbalest.Hour]*idSet) []arbalest.Hour {
 	hit := map[arbalest.Hour]bool{}
+	var last arbalest.Hour // rows of an hour come together
+	set := known[last]
 	for k, c := range tb.Chunks {
 		keep, receipt := bitsOf(tb.Keep, k), bitsOf(tb.ByReceipt, k)
 		for row := range c.Rows {
@@ -177,7 +234,10 @@ func (r *recent) hits(tb *load.TableBatch, known map[arbalest.Hour]*idSet) []arb
 			}
 			hash := maphash.Bytes(r.seed, textBytes(&c.Columns[idColumn], row))
 			for hour := hourOfMicro(from); hour <= hourOfMicro(to); hour++ {
-				if set := known[hour]; set != nil && set.has(hash) {
+				if hour != last {
+					last, set = hour, known[hour]
+				}
+				if set != nil && set.has(hash) {
 					hit[hour] = true
 				}
 			}

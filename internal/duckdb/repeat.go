@@ -34,7 +34,7 @@ type span struct{ from, to int64 }
 // none of the ids.
 func (l *loading) findRepeats(tb *load.TableBatch, rows batchRows) ([]repeat, error) {
 	hours, byReceipt := hoursOf(tb)
-	known, ask, err := l.recent.known(l.tx.ctx, l.tx.conn, tb.Table.Name, hours, rows.kept <= smallBatch)
+	known, ask, err := l.recent.known(l.tx.ctx, l.tx.conn, tb.Table.Name, hours, rows.kept)
 	if err != nil {
 		return nil, err
 	}

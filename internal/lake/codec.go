@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 
 	"github.com/klauspost/compress/zstd"
 
@@ -20,6 +21,9 @@ type codec struct {
 	fast  *zstd.Encoder // for segments, which do not live long
 	dense *zstd.Encoder // for partitions, which do
 	dec   *zstd.Decoder
+	// streams are decoders that are not in use: making one costs more than
+	// reading a small object with it.
+	streams *sync.Pool
 }
 
 func newCodec() (codec, error) {
@@ -38,7 +42,7 @@ func newCodec() (codec, error) {
 	if err != nil {
 		return codec{}, fmt.Errorf("make decoder: %w", err)
 	}
-	return codec{fast, dense, dec}, nil
+	return codec{fast, dense, dec, new(sync.Pool)}, nil
 }
 
 // pack compresses a partition's lines as the suffix says.
@@ -63,23 +67,32 @@ func (c codec) unpack(dst, b []byte, key arbalest.Key) ([]byte, error) {
 
 // A lineReader decompresses a stream, and closes what is below it.
 type lineReader struct {
+	codec codec
 	key   arbalest.Key
 	dec   *zstd.Decoder
 	below io.ReadCloser
 }
 
-func newLineReader(key arbalest.Key, below io.ReadCloser) (io.ReadCloser, error) {
+// open reads an object's lines as its suffix says.
+func (c codec) open(key arbalest.Key, below io.ReadCloser) (io.ReadCloser, error) {
 	if !strings.HasSuffix(string(key), ".zst") {
 		return below, nil
 	}
-	dec, err := zstd.NewReader(below, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxSegment), zstd.WithDecoderLowmem(true))
+	dec, ok := c.streams.Get().(*zstd.Decoder)
+	var err error
+	if ok {
+		err = dec.Reset(below)
+	} else {
+		dec, err = zstd.NewReader(below, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxSegment), zstd.WithDecoderLowmem(true))
+	}
 	if err != nil {
 		below.Close()
 		return nil, fmt.Errorf("%w: decompress %s: %v", arbalest.ErrCorrupt, key, err)
 	}
-	return &lineReader{key, dec, below}, nil
+	return &lineReader{c, key, dec, below}, nil
 }
 
+// Read implements io.Reader.
 func (r *lineReader) Read(p []byte) (int, error) {
 	n, err := r.dec.Read(p)
 	if err != nil && err != io.EOF {
@@ -88,7 +101,12 @@ func (r *lineReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// Close implements io.Closer.
 func (r *lineReader) Close() error {
-	r.dec.Close()
+	if r.dec.Reset(nil) == nil {
+		r.codec.streams.Put(r.dec)
+	} else {
+		r.dec.Close()
+	}
 	return r.below.Close()
 }

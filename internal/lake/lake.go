@@ -82,7 +82,7 @@ func (l *Lake) Lines(ctx context.Context, key arbalest.Key) (io.ReadCloser, erro
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", key, err)
 	}
-	return newLineReader(key, r)
+	return l.codec.open(key, r)
 }
 
 // readAll reads a small object whole.
