@@ -33,8 +33,15 @@ func (b bench) capture(ctx context.Context) error {
 	if err := b.buildPeers(ctx); err != nil {
 		return err
 	}
+	seldom := filepath.Join(b.dir, "seldom.yaml") // capture alone, as the peers do
+	if err := os.WriteFile(seldom, []byte("sort_every: 1h\n"), 0o644); err != nil {
+		return err
+	}
 	peers := []peer{
 		{"arbalest (fsync)", func(addr, dir string) *exec.Cmd {
+			return exec.CommandContext(ctx, b.program, "serve", "--data", dir, "--listen", addr, "--config", seldom)
+		}},
+		{"… sorting and loading", func(addr, dir string) *exec.Cmd {
 			return exec.CommandContext(ctx, b.program, "serve", "--data", dir, "--listen", addr)
 		}},
 		{"benthos (no fsync)", func(addr, dir string) *exec.Cmd {
@@ -44,7 +51,7 @@ func (b bench) capture(ctx context.Context) error {
 			return exec.CommandContext(ctx, b.peers, "bare", addr, filepath.Join(dir, "out.ndjson"))
 		}},
 	}
-	for _, l := range []postLoad{{"batches of 100, 16 connections", 16, 100}, {"single posts, 64 connections", 64, 1}} {
+	for _, l := range []postLoad{{"arrays of 100, 16 connections", 16, 100}, {"single posts, 64 connections", 64, 1}} {
 		figures := make([][]float64, len(peers))
 		slow := make([][]time.Duration, len(peers))
 		for range b.rounds {
@@ -126,9 +133,11 @@ func flood(addr string, client, batch int, until time.Time) (events int, took []
 	for r := range 16 {
 		var body []byte
 		for i := range batch {
-			body = append(wire(body, (client*16+r)*batch+i), '\n')
+			body = append(wire(append(body, ','), (client*16+r)*batch+i), '\n')
 		}
-		requests = append(requests, fmt.Appendf(nil, "POST /v1/events HTTP/1.1\r\nHost: %s\r\nContent-Type: application/x-ndjson\r\nContent-Length: %d\r\n\r\n%s", addr, len(body), body))
+		body[0] = '['
+		body = append(body, ']')
+		requests = append(requests, fmt.Appendf(nil, "POST /v1/events HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", addr, len(body), body))
 	}
 	for n := 0; time.Now().Before(until); n++ {
 		start := time.Now()

@@ -29,7 +29,8 @@ func main() {
 	}
 }
 
-// benthos answers when its output has taken the events: one for each line.
+// benthos answers when its output has taken the events, which it parses out of
+// an array and writes one to a line.
 func benthos(addr, file string) error {
 	b := service.NewStreamBuilder()
 	err := b.SetYAML(fmt.Sprintf(`
@@ -41,7 +42,7 @@ input:
     path: /v1/events
   processors:
     - unarchive:
-        format: lines
+        format: json_array
 output:
   file:
     path: %q

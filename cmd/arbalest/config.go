@@ -146,7 +146,7 @@ func (c config) tables() ([]arbalest.Table, error) {
 			return nil, fmt.Errorf("%w: events: %s: table %q: use lower-case letters, digits and _", arbalest.ErrInvalid, event, t.Name)
 		}
 		if other, ok := names[t.Name]; ok {
-			return nil, fmt.Errorf("%w: events: %s and %s both want table %s: give one of them another with table:", arbalest.ErrInvalid, other, event, t.Name)
+			return nil, fmt.Errorf("%w: events: %s and %s both want table %s: give one of them another name under \"table\"", arbalest.ErrInvalid, other, event, t.Name)
 		}
 		names[t.Name] = event
 		for i, column := range e.Columns {

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/subtle"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -92,10 +93,12 @@ func listenControl(op operator, file, capture string) (*control, error) {
 	}
 	// Renamed into place, so that a command never reads half of it.
 	tmp := filepath.Join(filepath.Dir(file), ".serve.json.tmp")
-	if err := os.WriteFile(tmp, append(b, '\n'), 0o600); err == nil {
+	err = os.WriteFile(tmp, append(b, '\n'), 0o600)
+	if err == nil {
 		err = os.Rename(tmp, file)
-	} else {
-		return nil, fmt.Errorf("write %s: %w", file, err)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("write %s: %w", file, err), c.server.Close())
 	}
 	return c, nil
 }

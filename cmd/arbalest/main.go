@@ -5,7 +5,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -87,10 +86,4 @@ func noArgs(cmd *cobra.Command, args []string) error {
 		return usage("unexpected %s: run %s --help", strings.Join(args, " "), cmd.CommandPath())
 	}
 	return nil
-}
-
-// interrupted says whether an error is only that the user, or a service
-// manager, told us to stop.
-func interrupted(ctx context.Context, err error) bool {
-	return ctx.Err() != nil && errors.Is(err, context.Canceled)
 }

@@ -82,7 +82,7 @@ func (o Options) withDefaults() Options {
 	o.MaxDepth = either(o.MaxDepth, 64)
 	o.MaxRejected = either(o.MaxRejected, 10_000)
 	o.MaxBytesInFlight = either(o.MaxBytesInFlight, max(64<<20, 4*o.MaxBody))
-	o.Writers = either(o.Writers, 2)
+	o.Writers = either(o.Writers, 1)
 	o.SegmentBytes = either(o.SegmentBytes, 4<<20)
 	o.Durability = either(o.Durability, "fsync")
 	if o.Registry == nil {

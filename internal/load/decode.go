@@ -75,7 +75,7 @@ type job struct {
 func (l *Loader) decodeBy(ctx context.Context, d *decode.Decoder, objects []ObjectRef) ([]*decode.Chunk, error) {
 	todo := stacks(objects)
 	jobs := make(chan job)
-	buffers := sync.Pool{New: func() any { return []byte(nil) }}
+	buffers := sync.Pool{New: func() any { return new([]byte) }}
 	g, ctx := errgroup.WithContext(ctx)
 	next := make(chan *stack)
 	g.Go(func() error {
@@ -108,7 +108,8 @@ func (l *Loader) decodeBy(ctx context.Context, d *decode.Decoder, objects []Obje
 		g.Go(func() error {
 			for j := range jobs {
 				*j.into = d.Decode(j.block)
-				buffers.Put(j.block.Lines[:0]) //nolint:staticcheck // a header's allocation for each MiB
+				lines := j.block.Lines[:0]
+				buffers.Put(&lines)
 			}
 			return nil
 		})
@@ -136,7 +137,7 @@ type reader struct {
 }
 
 func (r *reader) read(ctx context.Context) error {
-	r.block = decode.Block{Lines: r.buffers.Get().([]byte)}
+	r.block = decode.Block{Lines: *r.buffers.Get().(*[]byte)}
 	for i := r.stack.first; i < r.stack.end; i++ {
 		if err := r.object(ctx, int32(i)); err != nil {
 			return err
@@ -173,7 +174,7 @@ func (r *reader) object(ctx context.Context, index int32) error {
 		size += int64(whole)
 		mark += whole
 		if !done {
-			rest := append(r.buffers.Get().([]byte), r.block.Lines[mark:]...)
+			rest := append(*r.buffers.Get().(*[]byte), r.block.Lines[mark:]...)
 			r.block.Lines = r.block.Lines[:mark]
 			if err := r.send(ctx); err != nil {
 				return err

@@ -54,7 +54,8 @@ func sortAll(t *testing.T, l *lake.Lake) {
 	}
 }
 
-func loadAll(t *testing.T, loader *load.Loader) (last load.Result) {
+// loadAll loads all there is, and returns the last, idle result.
+func loadAll(t *testing.T, loader *load.Loader) load.Result {
 	t.Helper()
 	for {
 		r, err := loader.Once(context.Background())
@@ -64,7 +65,6 @@ func loadAll(t *testing.T, loader *load.Loader) (last load.Result) {
 		if r.Idle {
 			return r
 		}
-		last = r
 	}
 }
 
