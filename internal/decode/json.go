@@ -1,6 +1,7 @@
 package decode
 
 import (
+	"bytes"
 	"fmt"
 
 	"arbalest"
@@ -67,14 +68,18 @@ func Members(obj []byte, visit func(key, value []byte) error) error {
 	i := skipSpace(obj, 0) + 1
 	for i = skipSpace(obj, i); i < len(obj) && obj[i] == '"'; i = skipSpace(obj, i+1) {
 		end := skipString(obj, i+1)
-		unescaped = Unquote(unescaped[:0], obj[i:end])
+		key := obj[i+1 : end-1]
+		if bytes.IndexByte(key, '\\') >= 0 {
+			unescaped = Unquote(unescaped[:0], obj[i:end])
+			key = unescaped
+		}
 		i = skipSpace(obj, end)
 		i = skipSpace(obj, i+1)
 		end = skipValue(obj, i)
 		if i >= end {
 			return nil
 		}
-		if err := visit(unescaped, obj[i:end]); err != nil {
+		if err := visit(key, obj[i:end]); err != nil {
 			return err
 		}
 		i = skipSpace(obj, end)

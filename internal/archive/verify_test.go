@@ -1,0 +1,152 @@
+package archive
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/zeebo/xxh3"
+
+	"arbalest"
+	"arbalest/internal/blob"
+	"arbalest/internal/lake"
+	"arbalest/internal/load"
+)
+
+// A shelf is a warehouse in memory, with all that verifying asks of one.
+type shelf struct {
+	progress load.Progress
+	rows     []load.Row
+	errors   []string // ids of load errors
+	books    []load.Book
+}
+
+func (s *shelf) Progress(context.Context) (load.Progress, error) { return s.progress, nil }
+
+func (s *shelf) Rows(_ context.Context, _ string, from, to int64, visit func(load.Row) error) error {
+	for _, r := range s.rows {
+		if r.Time >= from && r.Time < to {
+			if err := visit(r); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (s *shelf) Unloaded(_ context.Context, _ string, visit func(string, int64) error) error {
+	for _, id := range s.errors {
+		if err := visit(id, noon.UnixMicro()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *shelf) Books(_ context.Context, visit func(load.Book) error) error {
+	for _, b := range s.books {
+		if err := visit(b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+var noon = time.Date(2015, 8, 18, 12, 0, 0, 0, time.UTC)
+
+func rowOf(id, properties string) load.Row {
+	return load.Row{ID: id, Time: noon.UnixMicro(), Received: noon.Add(time.Hour).UnixMicro(), Hash: string(arbalest.AppendHash(nil, xxh3.HashString(properties)))}
+}
+
+// fill makes a lake of five events, one of them twice, and the shelf that goes
+// with it: four rows and one load error.
+func fill(t *testing.T) (blob.Store, *lake.Lake, *shelf) {
+	t.Helper()
+	ctx := context.Background()
+	store := blob.NewMemory()
+	l, err := lake.Open(store, lake.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lines []byte
+	s := &shelf{progress: load.Progress{Cursor: load.Cursor{Commit: 1}}, errors: []string{"4"}}
+	for i := range 6 {
+		id := fmt.Sprint(i % 5)
+		lines = arbalest.AppendLine(lines, arbalest.Event{ID: id, Name: "a", Time: noon, Received: noon.Add(time.Hour), Hash: xxh3.HashString("{}"), Properties: []byte("{}")})
+		if i < 4 {
+			s.rows = append(s.rows, rowOf(id, "{}"))
+		}
+	}
+	if _, err := l.NewWriter().Append(ctx, lines); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Sort(ctx); err != nil {
+		t.Fatal(err)
+	}
+	s.books = []load.Book{{Event: "a", Hour: arbalest.HourOf(noon), Received: 6, Counts: load.Counts{Stored: 6, Loaded: 4, Repeats: 1, Errors: 1}}}
+	return store, l, s
+}
+
+func verify(t *testing.T, l *lake.Lake, s *shelf, maxEvents int64) Report {
+	t.Helper()
+	r, err := Verify(context.Background(), l, s, Options{MaxEvents: maxEvents, Table: func(_ context.Context, e arbalest.EventName) (string, error) { return e.Table(), nil }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func TestVerifyAgrees(t *testing.T) {
+	for _, maxEvents := range []int64{0, 2} { // in one go, and in shares of the ids
+		_, l, s := fill(t)
+		r := verify(t, l, s, maxEvents)
+		if r.Err() != nil || len(r.Tables) != 1 {
+			t.Fatalf("%+v", r)
+		}
+		if got := r.Tables[0]; got.Stored != 6 || got.Distinct != 5 || got.Rows != 4 || got.Errors != 1 {
+			t.Errorf("%+v", got)
+		}
+	}
+}
+
+func TestVerifyFinds(t *testing.T) {
+	ctx := context.Background()
+	for _, c := range []struct {
+		kind   Kind
+		damage func(blob.Store, *lake.Lake, *shelf)
+	}{
+		{Missing, func(_ blob.Store, _ *lake.Lake, s *shelf) { s.rows = s.rows[1:] }},
+		{Missing, func(_ blob.Store, _ *lake.Lake, s *shelf) { s.errors = nil }},
+		{Extra, func(_ blob.Store, _ *lake.Lake, s *shelf) { s.rows = append(s.rows, rowOf("9", "{}")) }},
+		{Changed, func(_ blob.Store, _ *lake.Lake, s *shelf) { s.rows[0] = rowOf("0", `{"a":1}`) }},
+		{Duplicate, func(_ blob.Store, _ *lake.Lake, s *shelf) { s.rows = append(s.rows, s.rows[2]) }},
+		{Journal, func(_ blob.Store, _ *lake.Lake, s *shelf) { s.books[0].Stored = 7 }},
+		{Journal, func(_ blob.Store, _ *lake.Lake, s *shelf) { s.books[0].Loaded = 3 }},
+		{Journal, func(_ blob.Store, _ *lake.Lake, s *shelf) { s.books = nil }},
+		{Object, func(store blob.Store, l *lake.Lake, _ *shelf) {
+			c, _ := l.Commit(ctx, 1)
+			store.Delete(ctx, c.Objects[0].Key)
+		}},
+		{Object, func(store blob.Store, l *lake.Lake, _ *shelf) {
+			c, _ := l.Commit(ctx, 1)
+			store.Put(ctx, c.Objects[0].Key, strings.NewReader("damaged"))
+		}},
+		{Object, func(_ blob.Store, _ *lake.Lake, s *shelf) { s.progress.Commit = 2 }}, // a gap in the log
+	} {
+		for _, maxEvents := range []int64{0, 2} {
+			store, l, s := fill(t)
+			c.damage(store, l, s)
+			r := verify(t, l, s, maxEvents)
+			found := false
+			for _, f := range r.Findings {
+				found = found || f.Kind == c.kind
+			}
+			if !found || !errors.Is(r.Err(), arbalest.ErrDiffers) {
+				t.Errorf("%s was not found: %+v", c.kind, r.Findings)
+			}
+		}
+	}
+}
