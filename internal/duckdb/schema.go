@@ -47,15 +47,11 @@ func (l *loading) evolve(tb *load.TableBatch) (existed bool, err error) {
 	if !existed {
 		return false, l.create(&tb.Table)
 	}
+	if err := l.addColumns(table, have, tb.Table.AllColumns()); err != nil {
+		return true, err
+	}
 	for i, c := range tb.Table.AllColumns() {
-		old, ok := have[c.Name]
-		if !ok {
-			if err := l.tx.exec(fmt.Sprintf("ALTER TABLE %s ADD COLUMN %s %s", tableName(table), ident(c.Name), sqlType(c.Type))); err != nil {
-				return true, fmt.Errorf("add column %s: %w", c.Name, err)
-			}
-			have[c.Name] = stored(c.Type)
-			continue
-		}
+		old := have[c.Name]
 		if old == stored(c.Type) {
 			continue
 		}
@@ -64,6 +60,60 @@ func (l *loading) evolve(tb *load.TableBatch) (existed bool, err error) {
 		}
 	}
 	return true, nil
+}
+
+// Adding a column makes DuckDB copy what it knows of all the others: a few
+// hundred, one by one, take seconds and its whole memory. Many columns are added
+// to a small table by copying the table instead.
+const (
+	manyColumns = 4
+	smallTable  = 50_000 // rows
+)
+
+// addColumns adds the columns that a table has not.
+func (l *loading) addColumns(table string, have map[string]arbalest.Type, columns []arbalest.Column) error {
+	var added []arbalest.Column
+	for _, c := range columns {
+		if _, ok := have[c.Name]; !ok {
+			added = append(added, c)
+			have[c.Name] = stored(c.Type)
+		}
+	}
+	if len(added) >= manyColumns {
+		rows := int64(0)
+		err := l.tx.each(func(scan func(...any) error) error { return scan(&rows) }, "SELECT count(*) FROM "+tableName(table))
+		if err != nil {
+			return err
+		}
+		if rows <= smallTable {
+			return l.copyWith(table, added)
+		}
+	}
+	for _, c := range added {
+		if err := l.tx.exec(fmt.Sprintf("ALTER TABLE %s ADD COLUMN %s %s", tableName(table), ident(c.Name), sqlType(c.Type))); err != nil {
+			return fmt.Errorf("add column %s: %w", c.Name, err)
+		}
+	}
+	return nil
+}
+
+// copyWith replaces a table by a copy with more columns at its end.
+func (l *loading) copyWith(table string, added []arbalest.Column) error {
+	const name = "_wider" // no event's table begins with "_"
+	list := make([]string, len(added))
+	for i, c := range added {
+		list[i] = fmt.Sprintf("NULL::%s AS %s", sqlType(c.Type), ident(c.Name))
+	}
+	for _, statement := range []string{
+		fmt.Sprintf("CREATE TABLE %s AS SELECT *, %s FROM %s", tableName(name), strings.Join(list, ", "), tableName(table)),
+		"DROP TABLE " + tableName(table),
+		fmt.Sprintf("ALTER TABLE %s RENAME TO %s", tableName(name), ident(table)),
+	} {
+		if err := l.tx.exec(statement); err != nil {
+			return fmt.Errorf("add %d columns: %w", len(added), err)
+		}
+	}
+	return nil
 }
 
 // create makes a table. Properties go before the columns: those that are added
