@@ -67,6 +67,7 @@ func (w *Warehouse) Load(ctx context.Context, prev load.Progress, b load.Batch) 
 	})
 	if err != nil {
 		w.known = nil // what was made in it is not there
+		w.recent.forget()
 		return nil, fmt.Errorf("load into DuckDB: %w", err)
 	}
 	w.relieve(ctx)
