@@ -6,17 +6,22 @@ import (
 	"fmt"
 )
 
-// A transaction is one of DuckDB's, on the writer's connection.
+// A transaction is one of DuckDB's, on the writer's connection. A context that
+// ends stops it between its statements and never within one: interrupted, a
+// statement may return while DuckDB's threads still read rows that are in Go's
+// memory (a crash under the race detector, in TestLoadCancelled). A batch's
+// statements take a second or two.
 type transaction struct {
-	ctx  context.Context
-	conn *sql.Conn
+	ctx     context.Context // does not end
+	stopped func() error    // why it should go no further
+	conn    *sql.Conn
 }
 
 // transact runs do in a transaction. An error of do rolls it back, and so does
 // a cancelled context: DuckDB commits nothing after an error, and its COMMIT
 // does not say so. The caller holds the writer.
 func (w *Warehouse) transact(ctx context.Context, do func(*transaction) error) (err error) {
-	tx := &transaction{ctx, w.writer}
+	tx := &transaction{context.WithoutCancel(ctx), ctx.Err, w.writer}
 	if err := tx.exec("BEGIN TRANSACTION"); err != nil {
 		return fmt.Errorf("begin transaction: %w", err)
 	}
@@ -33,8 +38,8 @@ func (w *Warehouse) transact(ctx context.Context, do func(*transaction) error) (
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	// From here on a cancelled context must not hide what became of it.
-	tx.ctx = context.WithoutCancel(ctx)
+	// From here on an ended context must not hide what became of it.
+	tx.stopped = func() error { return nil }
 	if err := tx.exec("COMMIT"); err != nil {
 		return fmt.Errorf("commit transaction: %w", err)
 	}
@@ -49,6 +54,9 @@ func (tx *transaction) exec(statement string, args ...any) error {
 
 // count runs a statement and returns how many rows it wrote.
 func (tx *transaction) count(statement string, args ...any) (int64, error) {
+	if err := tx.stopped(); err != nil {
+		return 0, err
+	}
 	result, err := tx.conn.ExecContext(tx.ctx, statement, args...)
 	if err != nil {
 		return 0, loadError(tx.ctx, err)
@@ -58,6 +66,9 @@ func (tx *transaction) count(statement string, args ...any) (int64, error) {
 
 // each runs a query and calls visit for each of its rows.
 func (tx *transaction) each(visit func(scan func(...any) error) error, query string, args ...any) error {
+	if err := tx.stopped(); err != nil {
+		return err
+	}
 	rows, err := tx.conn.QueryContext(tx.ctx, query, args...)
 	if err != nil {
 		return loadError(tx.ctx, err)
