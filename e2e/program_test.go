@@ -134,7 +134,12 @@ func serve(t *testing.T, dir string, args ...string) *served {
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { s.kill(); if t.Failed() { t.Logf("serve said:\n%s", s.log) } })
+	t.Cleanup(func() {
+		s.kill()
+		if t.Failed() {
+			t.Logf("serve said:\n%s", s.log)
+		}
+	})
 	line, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil {
 		s.cmd.Wait()

@@ -41,14 +41,13 @@ func (r *reporter) show(p progress) {
 		r.draw(p)
 		return
 	}
-	if p.Stage == r.stage && time.Since(r.last) < 2*time.Second {
+	if p.Stage != r.stage {
+		r.stage, r.last = p.Stage, time.Now()
+	}
+	if time.Since(r.last) < 2*time.Second {
 		return
 	}
-	if p.Stage != r.stage && p.Done == 0 {
-		r.stage = p.Stage
-		return
-	}
-	r.stage, r.last = p.Stage, time.Now()
+	r.last = time.Now()
 	switch {
 	case r.json:
 		b, _ := json.Marshal(map[string]progress{"progress": p})
