@@ -163,6 +163,18 @@ func (l ledger) lines() []bookLine {
 	return out
 }
 
+// add adds another line's figures.
+func (b *bookLine) add(o bookLine) {
+	b.Received += o.Received
+	b.Rejected += o.Rejected
+	b.Stored += o.Stored
+	b.Loaded += o.Loaded
+	b.Repeats += o.Repeats
+	b.Conflicts += o.Conflicts
+	b.Errors += o.Errors
+	b.NotLoaded += o.NotLoaded
+}
+
 // byEvent sums lines over their hours.
 func byEvent(lines []bookLine) []bookLine {
 	var out []bookLine
@@ -170,15 +182,7 @@ func byEvent(lines []bookLine) []bookLine {
 		if n := len(out); n == 0 || out[n-1].Event != b.Event {
 			out = append(out, bookLine{Event: b.Event})
 		}
-		t := &out[len(out)-1]
-		t.Received += b.Received
-		t.Rejected += b.Rejected
-		t.Stored += b.Stored
-		t.Loaded += b.Loaded
-		t.Repeats += b.Repeats
-		t.Conflicts += b.Conflicts
-		t.Errors += b.Errors
-		t.NotLoaded += b.NotLoaded
+		out[len(out)-1].add(b)
 	}
 	return out
 }

@@ -99,14 +99,7 @@ func booksTable(lines []bookLine, hours bool) string {
 			row = append(row, b.Hour)
 		}
 		t.AppendRow(append(row, b.figures()...))
-		sum.Received += b.Received
-		sum.Rejected += b.Rejected
-		sum.Stored += b.Stored
-		sum.Loaded += b.Loaded
-		sum.Repeats += b.Repeats
-		sum.Conflicts += b.Conflicts
-		sum.Errors += b.Errors
-		sum.NotLoaded += b.NotLoaded
+		sum.add(b)
 	}
 	footer := table.Row{"all"}
 	if hours {
