@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -84,4 +85,30 @@ func (p *place) operate(ctx context.Context) (operator, error) {
 		c.Warehouse.Batch = bulkBatch
 	}
 	return openEngine(ctx, *p, c)
+}
+
+// A result is what long work came to: how it is shown, and whether it is well.
+type result interface {
+	print(out io.Writer, asJSON bool) error
+	err() error
+}
+
+// work does a command's long work with its progress shown, and prints what it
+// came to.
+func (p *place) work(cmd *cobra.Command, asJSON bool, do func(context.Context, operator, func(progress)) (result, error)) error {
+	op, err := p.operate(cmd.Context())
+	if err != nil {
+		return err
+	}
+	defer op.Close()
+	rep := newReporter(cmd.ErrOrStderr(), asJSON)
+	r, err := do(cmd.Context(), op, rep.show)
+	rep.done()
+	if err != nil {
+		return err
+	}
+	if err := r.print(cmd.OutOrStdout(), asJSON); err != nil {
+		return err
+	}
+	return r.err()
 }

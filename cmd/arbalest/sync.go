@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -20,24 +21,14 @@ Exits 0 when all that was accepted is in its table.`,
 	p := placeFlags(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "progress and result as JSON lines")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		op, err := p.operate(cmd.Context())
-		if err != nil {
-			return err
-		}
-		defer op.Close()
-		rep := newReporter(cmd.ErrOrStderr(), asJSON)
-		r, err := op.Sync(cmd.Context(), rep.show)
-		rep.done()
-		if err != nil {
-			return err
-		}
-		if err := printSync(cmd.OutOrStdout(), r, asJSON); err != nil {
-			return err
-		}
-		return r.err()
+		return p.work(cmd, asJSON, func(ctx context.Context, op operator, show func(progress)) (result, error) {
+			return op.Sync(ctx, show)
+		})
 	}
 	return cmd
 }
+
+func (r syncReport) print(out io.Writer, asJSON bool) error { return printSync(out, r, asJSON) }
 
 // printSync says what a sync, an import or a rebuild did.
 func printSync(out io.Writer, r syncReport, asJSON bool) error {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -25,27 +26,22 @@ differ.`,
 	p := placeFlags(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "progress and report as JSON lines")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		op, err := p.operate(cmd.Context())
-		if err != nil {
-			return err
-		}
-		defer op.Close()
-		rep := newReporter(cmd.ErrOrStderr(), asJSON)
-		r, err := op.Verify(cmd.Context(), rep.show)
-		rep.done()
-		if err != nil {
-			return err
-		}
-		if err := printVerify(cmd.OutOrStdout(), r, asJSON); err != nil {
-			return err
-		}
-		return r.Err()
+		return p.work(cmd, asJSON, func(ctx context.Context, op operator, show func(progress)) (result, error) {
+			r, err := op.Verify(ctx, show)
+			return verified{r}, err
+		})
 	}
 	return cmd
 }
 
 // maxListed is how many findings and tables people want to read.
 const maxListed = 20
+
+// verified is a report as a result.
+type verified struct{ archive.Report }
+
+func (v verified) print(out io.Writer, asJSON bool) error { return printVerify(out, v.Report, asJSON) }
+func (v verified) err() error                             { return v.Err() }
 
 func printVerify(out io.Writer, r archive.Report, asJSON bool) error {
 	if asJSON {
