@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"sync"
 	"time"
 
@@ -61,6 +62,7 @@ func (r syncReport) err() error {
 type engine struct {
 	place     place
 	config    config
+	store     io.Closer
 	lake      *lake.Lake
 	warehouse *duckdb.Warehouse
 	loader    *load.Loader
@@ -68,12 +70,16 @@ type engine struct {
 }
 
 // openLake opens a place's store only, which any number of processes may.
-func openLake(p place, c config) (*lake.Lake, error) {
+func openLake(p place, c config) (*lake.Lake, io.Closer, error) {
 	store, err := blob.OpenDir(p.store())
 	if err != nil {
-		return nil, fmt.Errorf("open store: %w", err)
+		return nil, nil, fmt.Errorf("open store: %w", err)
 	}
-	return lake.Open(store, lake.Options{Plain: c.Compression == "none"})
+	l, err := lake.Open(store, lake.Options{Plain: c.Compression == "none"})
+	if err != nil {
+		return nil, nil, errors.Join(err, store.Close())
+	}
+	return l, store, nil
 }
 
 // bulkBatch is the batch of commands that load once and end: nobody promised
@@ -81,26 +87,26 @@ func openLake(p place, c config) (*lake.Lake, error) {
 const bulkBatch = 96 << 20
 
 func openEngine(ctx context.Context, p place, c config) (*engine, error) {
-	l, err := openLake(p, c)
+	tables, err := c.tables()
 	if err != nil {
 		return nil, err
 	}
-	tables, err := c.tables()
+	l, store, err := openLake(p, c)
 	if err != nil {
 		return nil, err
 	}
 	w, err := duckdb.Open(ctx, p.warehouse(), duckdb.Options{MemoryLimit: int64(c.Warehouse.Memory)})
 	if err != nil {
-		return nil, fmt.Errorf("open warehouse: %w", err)
+		return nil, errors.Join(fmt.Errorf("open warehouse: %w", err), store.Close())
 	}
 	return &engine{
-		place: p, config: c, lake: l, warehouse: w,
+		place: p, config: c, store: store, lake: l, warehouse: w,
 		loader: load.New(l, w, load.Options{Declared: tables, BatchBytes: int64(c.Warehouse.Batch)}),
 	}, nil
 }
 
-// Close closes the warehouse.
-func (e *engine) Close() error { return e.warehouse.Close() }
+// Close closes the warehouse and the store.
+func (e *engine) Close() error { return errors.Join(e.warehouse.Close(), e.store.Close()) }
 
 // Sync implements operator.
 func (e *engine) Sync(ctx context.Context, show func(progress)) (syncReport, error) {

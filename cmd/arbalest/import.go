@@ -96,10 +96,11 @@ func importAll(ctx context.Context, p *place, sources []string, show func(progre
 	if err := os.MkdirAll(p.dir, 0o755); err != nil {
 		return nil, fmt.Errorf("make data directory: %w", err)
 	}
-	l, err := openLake(*p, c)
+	l, store, err := openLake(*p, c)
 	if err != nil {
 		return nil, err
 	}
+	defer store.Close()
 	h, err := capture.New(capture.Options{Appender: l.NewWriter(), MaxBody: 4 * importBlock, MaxBytesInFlight: 64 * importBlock, MaxRejected: 1 << 30, MaxEvent: max(int(c.Limits.Event), 1<<20)})
 	if err != nil {
 		return nil, err

@@ -69,6 +69,7 @@ type server struct {
 	url     string
 	log     *slog.Logger
 	engine  *engine
+	landing *lake.Gatherer
 	capture *capture.Handler
 	http    *http.Server
 	control *control
@@ -109,10 +110,11 @@ func startServer(ctx context.Context, p place, c config, log *slog.Logger) (*ser
 
 // listen starts capture.
 func (s *server) listen(c config) error {
+	s.landing = s.engine.lake.NewGatherer()
 	registry := prometheus.NewRegistry()
 	s.metrics = newPassMetrics(registry)
 	handler, err := capture.New(capture.Options{
-		Appender: waker{s.engine.lake.NewWriter(), s.wake},
+		Appender: waker{s.landing, s.wake},
 		Tracker:  s.engine, Registry: registry,
 		MaxBody: int(c.Limits.Body), MaxEvent: int(c.Limits.Event), MaxBytesInFlight: int(c.Limits.InFlight),
 	})
@@ -159,7 +161,7 @@ func (s *server) wait(ctx context.Context) error {
 func (s *server) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), grace)
 	defer cancel()
-	errCapture := errors.Join(s.capture.Close(ctx), s.http.Shutdown(ctx))
+	errCapture := errors.Join(s.capture.Close(ctx), s.http.Shutdown(ctx), s.landing.Close(ctx))
 	s.stop()
 	errControl := s.control.Close(ctx)
 	s.loops.Wait()
@@ -212,15 +214,15 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// A waker tells the loop of every segment.
+// A waker tells the loop of everything that lands.
 type waker struct {
-	writer *lake.Writer
-	wake   chan<- struct{}
+	landing *lake.Gatherer
+	wake    chan<- struct{}
 }
 
 // Append implements capture.Appender.
 func (w waker) Append(ctx context.Context, lines []byte) (arbalest.Receipt, error) {
-	r, err := w.writer.Append(ctx, lines)
+	r, err := w.landing.Append(ctx, lines)
 	if err == nil {
 		select {
 		case w.wake <- struct{}{}:

@@ -11,6 +11,7 @@ import (
 	"path"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -36,8 +37,11 @@ type Dir struct {
 	disk    disk
 	folders *folders
 	root    *os.File
-	id      string // of this Dir, in the names of its temporaries
+	id      string // of this Dir, in the names of its temporaries and slots
 	count   atomic.Uint64
+
+	slotMu sync.Mutex
+	slots  []*slot // that no draft is in
 }
 
 var _ Store = (*Dir)(nil)
@@ -62,6 +66,11 @@ func OpenDir(at string) (*Dir, error) {
 	}
 	return d, nil
 }
+
+// Around has every call that changes the filesystem or reads a directory made
+// by around: it makes the call, or does not. That is for tests of what a crash
+// leaves, and must come before any use of the Dir.
+func (d *Dir) Around(around func(op, path string, call func() error) error) { d.disk.around = around }
 
 func (d *Dir) open(at string) error {
 	at, err := filepath.Abs(at)
@@ -126,9 +135,16 @@ func (d *Dir) sweep() error {
 	})
 }
 
-// Close releases the open directories. It waits for nothing: writes must have
-// ended.
+// Close releases the open directories, and removes the slots of drafts that
+// were published. It waits for nothing: writes must have ended. A draft that
+// was not published is left for Recover.
 func (d *Dir) Close() error {
+	d.slotMu.Lock()
+	for _, s := range d.slots {
+		d.dropSlot(s)
+	}
+	d.slots = nil
+	d.slotMu.Unlock()
 	d.folders.close()
 	return nil
 }

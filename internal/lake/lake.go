@@ -2,7 +2,8 @@
 // capture writes; partitions, where events live for good; and the log of
 // numbered commits, which alone makes a change visible.
 //
-//	_landing/<writer>/<n>.ndjson.zst                      a segment: accepted and rejected events of many names
+//	_landing/<writer>/<n>.ndjson.zst                      a segment: accepted and rejected events of many names;
+//	                                                      on a directory it grows in a draft of the store's before it is there
 //	_log/<seq>.plan.json                                  what commit seq will do
 //	_log/<seq>.json                                       commit seq is done: the commit point
 //	<event>/<yyyy-MM-dd>/<HH>/<seq>[-<part>].ndjson.zst   events of that hour
@@ -34,6 +35,9 @@ type Options struct {
 	// FlushBytes is how many bytes of lines a sort holds at once. Defaults to
 	// 64 MiB.
 	FlushBytes int64
+	// SegmentBytes is how many bytes of lines make a gathered segment full: a
+	// sort holds one whole. Defaults to 16 MiB.
+	SegmentBytes int
 	// Parallel is how many objects a sort writes at once. Defaults to 32:
 	// a directory's fsyncs share the journal's commits.
 	Parallel int
@@ -48,6 +52,9 @@ func (o Options) withDefaults() Options {
 	if o.FlushBytes == 0 {
 		o.FlushBytes = 64 << 20
 	}
+	if o.SegmentBytes == 0 {
+		o.SegmentBytes = 16 << 20
+	}
 	if o.Parallel == 0 {
 		o.Parallel = 32
 	}
@@ -61,9 +68,10 @@ type Lake struct {
 	codec codec
 	self  string // names this process in plans
 
-	mu     sync.Mutex
-	head   arbalest.Seq             // known to be done; the log may have gone on
-	traced map[arbalest.Seq]journey // what Track has read
+	mu        sync.Mutex
+	head      arbalest.Seq             // known to be done; the log may have gone on
+	traced    map[arbalest.Seq]journey // what Track has read
+	gatherers map[*Gatherer]bool       // of this process
 }
 
 // Open returns the lake on a store. It does no I/O: an empty store is an empty
@@ -73,7 +81,10 @@ func Open(store blob.Store, opts Options) (*Lake, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Lake{store: store, opts: opts.withDefaults(), codec: c, self: newWriterID(), traced: map[arbalest.Seq]journey{}}, nil
+	return &Lake{
+		store: store, opts: opts.withDefaults(), codec: c, self: newWriterID(),
+		traced: map[arbalest.Seq]journey{}, gatherers: map[*Gatherer]bool{},
+	}, nil
 }
 
 // Lines reads an object's lines, decompressed. The caller closes the reader.

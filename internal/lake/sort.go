@@ -30,6 +30,9 @@ type Sorted struct {
 // most a plan, which the next pass, anyone's, finishes; a crash after it leaves
 // consumed segments, which the next pass deletes.
 func (l *Lake) Sort(ctx context.Context) (Sorted, error) {
+	if err := l.publish(ctx); err != nil {
+		return Sorted{}, err
+	}
 	// A plan's segments stay in landing until its commit is done, so an empty
 	// landing means that there is nothing to finish either.
 	if empty, err := l.landingEmpty(ctx); err != nil || empty {
@@ -168,8 +171,11 @@ func (l *Lake) deleteAll(ctx context.Context, keys []arbalest.Key) error {
 }
 
 // Landing says what is in landing now, with the segments that were consumed but
-// not deleted yet. It lists all of it.
+// not deleted yet. It publishes what was gathered, and lists all of it.
 func (l *Lake) Landing(ctx context.Context) ([]blob.Info, error) {
+	if err := l.publish(ctx); err != nil {
+		return nil, err
+	}
 	var infos []blob.Info
 	for info, err := range l.store.List(ctx, landingPrefix, "") {
 		if err != nil {

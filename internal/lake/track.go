@@ -41,6 +41,9 @@ func (l *Lake) Track(ctx context.Context, r arbalest.Receipt) (Place, error) {
 	if err != nil {
 		return Place{}, fmt.Errorf("%w: receipt %s: %v", arbalest.ErrInvalid, r, err)
 	}
+	if l.gathers(key) {
+		return Place{}, nil
+	}
 	landed, err := l.exists(ctx, key)
 	if err != nil {
 		return Place{}, err

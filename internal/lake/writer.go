@@ -31,9 +31,13 @@ func (l *Lake) NewWriter() *Writer { return &Writer{lake: l, id: newWriterID()} 
 // Create. After an error the segment may or may not be there; should it be, its
 // events are repeats of those that the caller sends again.
 func (w *Writer) Append(ctx context.Context, lines []byte) (arbalest.Receipt, error) {
+	return w.create(ctx, w.lake.codec.fast.EncodeAll(lines, make([]byte, 0, len(lines)/4)))
+}
+
+// create writes a segment of compressed lines.
+func (w *Writer) create(ctx context.Context, body []byte) (arbalest.Receipt, error) {
 	n := w.n.Add(1)
 	key := segmentKey(w.id, n)
-	body := w.lake.codec.fast.EncodeAll(lines, make([]byte, 0, len(lines)/4))
 	err := w.lake.store.Create(ctx, key, bytes.NewReader(body))
 	if errors.Is(err, arbalest.ErrExists) {
 		// Nobody else has this key: an earlier try of the store's own got through.
