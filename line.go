@@ -20,9 +20,9 @@ func AppendLine(dst []byte, e Event) []byte {
 	dst = append(dst, `,"name":"`...)
 	dst = append(dst, e.Name...)
 	dst = append(dst, `","time":"`...)
-	dst = e.Time.UTC().AppendFormat(dst, time.RFC3339Nano) // TimeLayout in UTC, and fast
+	dst = AppendTime(dst, e.Time)
 	dst = append(dst, `","received":"`...)
-	dst = e.Received.UTC().AppendFormat(dst, time.RFC3339Nano)
+	dst = AppendTime(dst, e.Received)
 	dst = append(dst, `","hash":"`...)
 	dst = AppendHash(dst, e.Hash)
 	dst = append(dst, `"}`...)
@@ -31,6 +31,49 @@ func AppendLine(dst []byte, e Event) []byte {
 	}
 	dst = append(dst, e.Properties[1:]...)
 	return append(dst, '\n')
+}
+
+// AppendTime appends a time of the years 0 to 9999 in TimeLayout.
+func AppendTime(dst []byte, t time.Time) []byte {
+	const daySeconds = 86400
+	sec := t.Unix()
+	days := sec / daySeconds
+	if sec -= days * daySeconds; sec < 0 {
+		sec += daySeconds
+		days--
+	}
+	year, month, day := civil(days)
+	dst = append(dst, byte('0'+year/1000), byte('0'+year/100%10), byte('0'+year/10%10), byte('0'+year%10),
+		'-', byte('0'+month/10), byte('0'+month%10), '-', byte('0'+day/10), byte('0'+day%10),
+		'T', byte('0'+sec/36000), byte('0'+sec/3600%10), ':', byte('0'+sec/600%6), byte('0'+sec/60%10), ':', byte('0'+sec/10%6), byte('0'+sec%10))
+	if nano := t.Nanosecond(); nano > 0 {
+		dst = append(dst, '.')
+		for ; nano > 0; nano = nano % 100_000_000 * 10 {
+			dst = append(dst, byte('0'+nano/100_000_000))
+		}
+	}
+	return append(dst, 'Z')
+}
+
+// civil returns the date, in the Gregorian calendar, of days since 1970-01-01,
+// by Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms",
+// civil_from_days, for years from 0.
+func civil(days int64) (year, month, day int64) {
+	days += 719468
+	era := days / 146097
+	ofEra := days % 146097
+	yearOfEra := (ofEra - ofEra/1460 + ofEra/36524 - ofEra/146096) / 365
+	ofYear := ofEra - (365*yearOfEra + yearOfEra/4 - yearOfEra/100)
+	shifted := (5*ofYear + 2) / 153 // months from March
+	day = ofYear - (153*shifted+2)/5 + 1
+	if month = shifted + 3; month > 12 {
+		month -= 12
+	}
+	year = yearOfEra + era*400
+	if month <= 2 {
+		year++
+	}
+	return year, month, day
 }
 
 // AppendHash appends a hash in 16 hexadecimal digits.

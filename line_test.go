@@ -80,3 +80,20 @@ func TestNames(t *testing.T) {
 		t.Error(h, err)
 	}
 }
+
+func TestAppendTime(t *testing.T) {
+	check := func(at time.Time) {
+		t.Helper()
+		if got, want := string(AppendTime(nil, at)), at.UTC().Format(TimeLayout); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+	for day := time.Date(0, 3, 1, 23, 59, 59, 999_999_999, time.UTC); day.Year() < 10_000; day = day.AddDate(0, 0, 13) {
+		check(day)
+		check(day.Add(time.Nanosecond))
+	}
+	for _, nano := range []int{1, 10, 1_000, 123_000_000, 120_000_000, 100_000_000, 999_999_999} {
+		check(time.Date(2026, 11, 24, 1, 2, 3, nano, time.FixedZone("", 3600)))
+		check(time.Date(1969, 12, 31, 23, 59, 59, nano, time.UTC))
+	}
+}

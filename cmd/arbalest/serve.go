@@ -24,6 +24,11 @@ import (
 // what neither counts it keeps the process below 512 MiB.
 const goMemory = 200 << 20
 
+// gcPercent is how much of Go's heap may be garbage, within goMemory. Go's own
+// hundred collects two hundred times a second under a flood, and each time
+// empties the pools that capture takes its buffers from.
+const gcPercent = 400
+
 // grace is how long a serve that is told to stop may take to finish.
 const grace = 30 * time.Second
 
@@ -71,7 +76,7 @@ type server struct {
 	engine  *engine
 	landing *lake.Gatherer
 	capture *capture.Handler
-	http    *http.Server
+	front   *capture.Front
 	control *control
 	every   time.Duration
 	wake    chan struct{} // something landed
@@ -85,6 +90,7 @@ type server struct {
 // which waiting does.
 func startServer(ctx context.Context, p place, c config, log *slog.Logger) (*server, error) {
 	debug.SetMemoryLimit(goMemory)
+	debug.SetGCPercent(gcPercent)
 	if err := os.MkdirAll(p.dir, 0o755); err != nil {
 		return nil, fmt.Errorf("make data directory: %w", err)
 	}
@@ -100,7 +106,7 @@ func startServer(ctx context.Context, p place, c config, log *slog.Logger) (*ser
 		return nil, errors.Join(err, e.Close())
 	}
 	if s.control, err = listenControl(e, p.servant(), s.url); err != nil {
-		return nil, errors.Join(err, s.http.Close(), e.Close())
+		return nil, errors.Join(err, s.front.Shutdown(ctx), e.Close())
 	}
 	loops, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop = stop
@@ -132,12 +138,9 @@ func (s *server) listen(c config) error {
 		s.log.Warn("anyone who reaches this address can send events: put a proxy that checks them in front, or listen on 127.0.0.1", "address", addr.String())
 	}
 	s.capture, s.url = handler, "http://"+ln.Addr().String()
-	s.http = &http.Server{
-		Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 2 * time.Minute, IdleTimeout: 2 * time.Minute,
-		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
-	}
+	s.front = capture.NewFront(handler, &http.Server{Handler: handler, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn)})
 	s.loops.Go(func() {
-		if err := s.http.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+		if err := s.front.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
 			s.failed <- fmt.Errorf("capture on %s: %w", ln.Addr(), err)
 		}
 	})
@@ -161,7 +164,7 @@ func (s *server) wait(ctx context.Context) error {
 func (s *server) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), grace)
 	defer cancel()
-	errCapture := errors.Join(s.capture.Close(ctx), s.http.Shutdown(ctx), s.landing.Close(ctx))
+	errCapture := errors.Join(s.capture.Close(ctx), s.front.Shutdown(ctx), s.landing.Close(ctx))
 	s.stop()
 	errControl := s.control.Close(ctx)
 	s.loops.Wait()

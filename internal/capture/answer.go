@@ -19,18 +19,17 @@ func (h *Handler) answer(w http.ResponseWriter, status int, body []byte) {
 	_, _ = w.Write(body) // a client that has gone will send its events again
 }
 
-// refuse answers a request that has no other answer than an error.
-//
-//	{"error":"…","retry":true}
-func (h *Handler) refuse(w http.ResponseWriter, status int, retry bool, reason string) {
-	if retry {
+// write writes a verdict.
+func (h *Handler) write(w http.ResponseWriter, v verdict) {
+	if v.retry {
 		w.Header().Set("Retry-After", retryAfter)
 	}
-	body := append([]byte(nil), `{"error":`...)
-	body = arbalest.AppendString(body, strings.ToValidUTF8(reason, "\uFFFD"))
-	body = append(body, `,"retry":`...)
-	body = strconv.AppendBool(body, retry)
-	h.answer(w, status, append(body, '}', '\n'))
+	h.answer(w, v.status, v.body)
+}
+
+// refuse answers a request that has no other answer than an error.
+func (h *Handler) refuse(w http.ResponseWriter, status int, retry bool, reason string) {
+	h.write(w, h.refusal(status, retry, reason))
 }
 
 // plain returns an error's text without the sentinel in front, which the status
@@ -51,8 +50,11 @@ func requestID(r *http.Request) string {
 		return id[0]
 	}
 	var room [16]byte
-	return string(arbalest.AppendHash(room[:0], rand.Uint64()))
+	return string(appendRequestID(room[:0]))
 }
+
+// appendRequestID appends a new id.
+func appendRequestID(dst []byte) []byte { return arbalest.AppendHash(dst, rand.Uint64()) }
 
 func sane(id string) bool {
 	for i := range len(id) {

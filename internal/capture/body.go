@@ -24,19 +24,14 @@ var errBody = errors.New("the body could not be read")
 // maxEncodings is how many encodings may be applied one after another.
 const maxEncodings = 3
 
-// readBody reads r's body into in.raw, and decodes it into in.plain where it is
+// readBody reads a body into in.raw, and decodes it into in.plain where it is
 // encoded. It returns the decoded body. A fault is of the body as a whole, and
 // the returned bytes are then those to keep.
 //
-// The error wraps arbalest.ErrBusy, arbalest.ErrTooLarge, errEncoding or
-// errBody.
-func (h *Handler) readBody(in *intake, r *http.Request) ([]byte, *fault, error) {
-	encodings, err := contentEncodings(r.Header)
-	if err != nil {
-		return nil, nil, err
-	}
+// The error wraps arbalest.ErrBusy, arbalest.ErrTooLarge or errBody.
+func (h *Handler) readBody(in *intake, src io.Reader, length int64, encodings []string) ([]byte, *fault, error) {
 	in.raw = h.buffers.get(0)
-	over, err := in.fill(in.raw, r.Body, r.ContentLength)
+	over, err := in.fill(in.raw, src, length)
 	switch {
 	case isBudget(err):
 		return nil, nil, err

@@ -64,7 +64,8 @@ type Options struct {
 	// bodies and lines. It must be at least four times MaxBody. Defaults to 64
 	// MiB, or to four times MaxBody where that is more.
 	MaxBytesInFlight int
-	// Writers is how many segments may be being written at once. Defaults to 2.
+	// Writers is how many segments may be being written at once. Defaults to 1:
+	// on a directory fewer and fuller groups are faster.
 	Writers int
 	// SegmentBytes is the size of lines at which a group takes no more requests.
 	// Defaults to 4 MiB.
@@ -72,6 +73,9 @@ type Options struct {
 	// Linger is how long a group waits for more requests before it is written.
 	// Defaults to 0: only while other segments are being written.
 	Linger time.Duration
+	// Patience is how long a group waits at most for about as many requests as
+	// the one before it had. Defaults to 200 µs; negative is not at all.
+	Patience time.Duration
 	// Now is the clock. Defaults to time.Now.
 	Now func() time.Time
 }
@@ -84,6 +88,7 @@ func (o Options) withDefaults() Options {
 	o.MaxBytesInFlight = either(o.MaxBytesInFlight, max(64<<20, 4*o.MaxBody))
 	o.Writers = either(o.Writers, 1)
 	o.SegmentBytes = either(o.SegmentBytes, 4<<20)
+	o.Patience = either(o.Patience, 200*time.Microsecond)
 	o.Durability = either(o.Durability, "fsync")
 	if o.Registry == nil {
 		o.Registry = prometheus.NewRegistry()

@@ -16,11 +16,12 @@ import (
 // come while all writers are busy share the next segment. The request that
 // opens a group leads it: its goroutine waits for a free writer, closes the
 // group and appends; the others wait for it. So there is no goroutine of its
-// own and, without a linger, no timer.
+// own.
 type committer struct {
 	appender     Appender
 	segmentBytes int
 	linger       time.Duration
+	patience     time.Duration
 	now          func() time.Time
 	budget       *budget
 	buffers      *buffers
@@ -32,6 +33,7 @@ type committer struct {
 
 	mu      sync.Mutex
 	open    *group
+	last    int // requests of the group that was closed last
 	closing bool
 	closed  chan struct{} // closed with closing, to end lingers
 	groups  sync.WaitGroup
@@ -49,10 +51,12 @@ type failure struct {
 
 // A group is the requests that share a segment.
 type group struct {
-	lines *buffer
-	held  int64         // of the budget, for lines
-	full  chan struct{} // closed when it takes no more
-	done  chan struct{} // closed when receipt and err are there
+	lines    *buffer
+	held     int64         // of the budget, for lines
+	requests int           // that share it
+	awaited  int           // requests that the leader waits for; 0 if it does not
+	full     chan struct{} // closed when it takes no more, or there are those
+	done     chan struct{} // closed when receipt and err are there
 	// Set before done is closed.
 	receipt arbalest.Receipt
 	err     error
@@ -60,7 +64,7 @@ type group struct {
 
 func newCommitter(o Options, b *budget, p *buffers, m *metrics) *committer {
 	c := &committer{
-		appender: o.Appender, segmentBytes: o.SegmentBytes, linger: o.Linger, now: o.Now,
+		appender: o.Appender, segmentBytes: o.SegmentBytes, linger: o.Linger, patience: o.Patience, now: o.Now,
 		budget: b, buffers: p, metrics: m,
 		slots: make(chan struct{}, o.Writers), closed: make(chan struct{}),
 	}
@@ -84,10 +88,15 @@ func (c *committer) commit(ctx context.Context, lines *buffer, held int64) (arba
 		c.lead(g)
 		return g.receipt, g.err
 	}
+	ended := ctx.Done()
+	if ended == nil { // as that of a Front's request, which costs less
+		<-g.done
+		return g.receipt, g.err
+	}
 	select {
 	case <-g.done:
 		return g.receipt, g.err
-	case <-ctx.Done():
+	case <-ended:
 		return "", ctx.Err()
 	}
 }
@@ -113,13 +122,14 @@ func (c *committer) join(lines *buffer, held int64) (g *group, leads bool) {
 	}
 	g = c.open
 	g.held += held
+	g.requests++
 	if len(g.lines.b) == 0 && len(lines.b) >= c.segmentBytes {
 		g.lines, lines = lines, g.lines // too large to copy for nothing
 	} else {
 		g.lines.b = append(g.lines.b, lines.b...)
 	}
 	c.buffers.put(lines)
-	if len(g.lines.b) >= c.segmentBytes {
+	if len(g.lines.b) >= c.segmentBytes || g.requests == g.awaited {
 		c.shut(g)
 	}
 	return g, leads
@@ -147,13 +157,7 @@ func (c *committer) shut(g *group) {
 func (c *committer) lead(g *group) {
 	defer c.groups.Done()
 	if c.linger > 0 {
-		timer := time.NewTimer(c.linger)
-		select {
-		case <-timer.C:
-		case <-g.full:
-		case <-c.closed:
-		}
-		timer.Stop()
+		c.await(g, c.linger)
 	}
 	c.slots <- struct{}{}
 	defer func() { <-c.slots }()
@@ -161,9 +165,29 @@ func (c *committer) lead(g *group) {
 	// burst of single events would be led by its first one alone.
 	runtime.Gosched()
 	c.mu.Lock()
+	// Clients that were answered just now mostly send again at once.
+	g.awaited = c.last * 9 / 10
+	wait := c.open == g && g.requests < g.awaited && c.patience > 0
+	c.mu.Unlock()
+	if wait {
+		c.await(g, c.patience)
+	}
+	c.mu.Lock()
 	c.shut(g)
+	c.last = g.requests
 	c.mu.Unlock()
 	c.write(g)
+}
+
+// await lets requests join the group for some time, or until it is full.
+func (c *committer) await(g *group, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-g.full:
+	case <-c.closed:
+	}
 }
 
 // errUnwritten is what a group is told whose append panicked.

@@ -73,7 +73,7 @@ func TestInvariant1AppendErrorsAcknowledgeNothing(t *testing.T) {
 		}
 		synctest.Wait()
 		close(store.gate)
-		synctest.Wait()
+		time.Sleep(time.Second)
 		if n := refused.Load(); n != 8 {
 			t.Errorf("%d of 8 requests were refused", n)
 		}
@@ -121,6 +121,58 @@ func TestLinger(t *testing.T) {
 		// The fifth comes at 240 ms, in time for the first's group.
 		if took := time.Since(start); took != 250*time.Millisecond || store.count() != 1 {
 			t.Errorf("%d segments in %v", store.count(), took)
+		}
+	})
+}
+
+// A group waits for about as many requests as the one before had, and not for
+// long.
+func TestPatience(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &segments{gate: make(chan struct{}, 100)}
+		const patience = time.Millisecond
+		h := newHandler(t, Options{Appender: store, Writers: 1, Patience: patience})
+		var all sync.WaitGroup
+		post := func(n int) {
+			for range n {
+				all.Go(func() { send(t, h, `{"event":"a"}`) })
+			}
+		}
+		post(1)
+		synctest.Wait() // it is being written, and 20 wait for the next
+		post(20)
+		synctest.Wait()
+		store.gate <- struct{}{}
+		store.gate <- struct{}{}
+		all.Wait()
+		if store.count() != 2 {
+			t.Fatalf("%d segments", store.count())
+		}
+		for range 98 {
+			store.gate <- struct{}{}
+		}
+		start := time.Now()
+		post(10)
+		time.Sleep(patience / 2)
+		if store.count() != 2 {
+			t.Errorf("ten of twenty requests did not wait")
+		}
+		post(8) // nine tenths
+		all.Wait()
+		if took := time.Since(start); took != patience/2 || store.count() != 3 {
+			t.Errorf("eighteen of twenty took %v, in %d segments", took, store.count()-2)
+		}
+		start = time.Now()
+		post(2)
+		all.Wait()
+		if took := time.Since(start); took != patience || store.count() != 4 {
+			t.Errorf("two of eighteen took %v, in %d segments", took, store.count()-3)
+		}
+		start = time.Now()
+		post(2)
+		all.Wait()
+		if took := time.Since(start); took != 0 {
+			t.Errorf("two of two took %v", took)
 		}
 	})
 }

@@ -1,9 +1,13 @@
 package capture
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
+	"strconv"
+	"strings"
 	"time"
 
 	"arbalest"
@@ -13,33 +17,56 @@ import (
 // same again.
 const retryAfter = "1"
 
+// A verdict is what a request to /v1/events is answered.
+type verdict struct {
+	status int
+	retry  bool   // it has Retry-After
+	body   []byte // JSON
+}
+
 // serveEvents answers POST /v1/events.
 func (h *Handler) serveEvents(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
-		h.refuseEvents(w, http.StatusMethodNotAllowed, false, fmt.Sprintf("%s is not answered here: send events with POST", r.Method))
+		h.tell(w, h.refusal(http.StatusMethodNotAllowed, false, fmt.Sprintf("%s is not answered here: send events with POST", r.Method)))
 		return
 	}
-	if h.closing.Load() {
-		w.Header().Set("Connection", "close")
-		h.refuseError(w, errClosing)
+	encodings, err := contentEncodings(r.Header)
+	if err != nil {
+		w.Header().Set("Accept-Encoding", "gzip, zstd, identity")
+		h.tell(w, h.refusal(http.StatusUnsupportedMediaType, false, err.Error()))
 		return
 	}
-	start := time.Now()
 	in := h.intakes.get(h)
 	defer h.intakes.put(in, &h.buffers)
-	over, err := h.takeBody(in, r)
+	v := h.post(r.Context(), in, r.Body, r.ContentLength, encodings)
+	if h.closing.Load() {
+		w.Header().Set("Connection", "close")
+	}
+	h.tell(w, v)
+}
+
+// errNoEvents is a body with nothing in it.
+var errNoEvents = fmt.Errorf("%w: no events: send one object, a JSON array of them, or one to a line", arbalest.ErrInvalid)
+
+// post takes the events of a body of so many bytes, or of unknown length if that
+// is negative, and waits until they are durable. The verdict's body is good
+// until the intake is put back.
+func (h *Handler) post(ctx context.Context, in *intake, body io.Reader, length int64, encodings []string) verdict {
+	if h.closing.Load() {
+		return h.refusalOf(errClosing)
+	}
+	start := time.Now()
+	over, err := h.takeBody(in, body, length, encodings)
 	if err == nil && in.accepted+in.rejected == 0 {
 		err = errNoEvents
 	}
 	if err != nil {
-		h.refuseError(w, err)
-		return
+		return h.refusalOf(err)
 	}
-	receipt, err := h.commit(r, in)
+	receipt, err := h.commit(ctx, in)
 	if err != nil {
-		h.refuseError(w, err)
-		return
+		return h.refusalOf(err)
 	}
 	h.metrics.durable(in, time.Since(start))
 	in.answer = in.appendAnswer(in.answer[:0], receipt)
@@ -50,17 +77,13 @@ func (h *Handler) serveEvents(w http.ResponseWriter, r *http.Request) {
 	case in.accepted == 0:
 		status = http.StatusBadRequest
 	}
-	h.metrics.request(status)
-	h.answer(w, status, in.answer)
+	return verdict{status: status, body: in.answer}
 }
-
-// errNoEvents is a body with nothing in it.
-var errNoEvents = fmt.Errorf("%w: no events: send one object, a JSON array of them, or one to a line", arbalest.ErrInvalid)
 
 // takeBody reads the request and takes its events: all that came is then in
 // in.lines. over says that the body was too large, and is one rejection.
-func (h *Handler) takeBody(in *intake, r *http.Request) (over bool, err error) {
-	body, f, err := h.readBody(in, r)
+func (h *Handler) takeBody(in *intake, src io.Reader, length int64, encodings []string) (over bool, err error) {
+	body, f, err := h.readBody(in, src, length, encodings)
 	if err != nil {
 		return false, err
 	}
@@ -79,32 +102,38 @@ func (h *Handler) takeBody(in *intake, r *http.Request) (over bool, err error) {
 
 // commit hands the lines to a group, with what they hold of the budget, and
 // waits for their segment.
-func (h *Handler) commit(r *http.Request, in *intake) (arbalest.Receipt, error) {
+func (h *Handler) commit(ctx context.Context, in *intake) (arbalest.Receipt, error) {
 	in.drop(&h.buffers)
 	lines := in.lines
 	in.lines = nil
 	in.shrink(len(lines.b))
 	held := in.held
 	in.held = 0
-	return h.committer.commit(r.Context(), lines, held)
+	return h.committer.commit(ctx, lines, held)
 }
 
-// refuseError answers a request to /v1/events of which nothing was taken.
-func (h *Handler) refuseError(w http.ResponseWriter, err error) {
-	if errors.Is(err, errEncoding) {
-		w.Header().Set("Accept-Encoding", "gzip, zstd, identity")
-		h.refuseEvents(w, http.StatusUnsupportedMediaType, false, err.Error())
-		return
-	}
+// refusalOf is the verdict on a request of which nothing was taken.
+func (h *Handler) refusalOf(err error) verdict {
 	if errors.Is(err, errBody) {
-		h.refuseEvents(w, http.StatusBadRequest, true, err.Error()+": send it again")
-		return
+		return h.refusal(http.StatusBadRequest, true, err.Error()+": send it again")
 	}
 	o := arbalest.OutcomeOf(err)
-	h.refuseEvents(w, o.HTTP, o.Retry, plain(err))
+	return h.refusal(o.HTTP, o.Retry, plain(err))
 }
 
-func (h *Handler) refuseEvents(w http.ResponseWriter, status int, retry bool, reason string) {
-	h.metrics.request(status)
-	h.refuse(w, status, retry, reason)
+// refusal is a verdict without any other answer than an error.
+//
+//	{"error":"…","retry":true}
+func (h *Handler) refusal(status int, retry bool, reason string) verdict {
+	body := append([]byte(nil), `{"error":`...)
+	body = arbalest.AppendString(body, strings.ToValidUTF8(reason, "\uFFFD"))
+	body = append(body, `,"retry":`...)
+	body = strconv.AppendBool(body, retry)
+	return verdict{status, retry, append(body, '}', '\n')}
+}
+
+// tell answers a request to /v1/events, and counts it.
+func (h *Handler) tell(w http.ResponseWriter, v verdict) {
+	h.metrics.request(v.status)
+	h.write(w, v)
 }

@@ -92,14 +92,14 @@ func (in *intake) size() int {
 // its escapes.
 const maxEnvelope = 6*arbalest.MaxEventID + arbalest.MaxEventName + 256
 
-// take accepts the event with the text src, or rejects it. The error is that of
-// the reservation.
-func (in *intake) take(src []byte, compact bool) error {
-	if err := in.cover(in.size() + len(src) + maxEnvelope); err != nil {
+// take accepts the event at body[at:end], which the reader's scanner has scanned,
+// or rejects it. The error is that of the reservation.
+func (in *intake) take(body []byte, at, end int, compact bool) error {
+	if err := in.cover(in.size() + end - at + maxEnvelope); err != nil {
 		return err
 	}
-	if f := in.reader.read(src, compact); f != nil {
-		return in.record(src, f, in.rejectedEvent())
+	if f := in.reader.read(body, at, compact); f != nil {
+		return in.record(body[at:end], f, in.rejectedEvent())
 	}
 	in.lines.b = arbalest.AppendLine(in.lines.b, in.reader.event)
 	in.accepted++

@@ -131,7 +131,7 @@ const scanMargin = 16
 func (s *splitter) scan(at int) (end int, compact bool, bad *misstep) {
 	limit := at + s.in.opts.MaxEvent
 	window := s.body[:min(len(s.body), limit+scanMargin)]
-	end, compact, err := decode.Scan(window, at, s.in.opts.MaxDepth)
+	end, compact, err := s.in.reader.scanner.Scan(window, at, s.in.opts.MaxDepth)
 	if err == nil && end <= limit {
 		return end, compact, nil
 	}
@@ -148,7 +148,7 @@ func (s *splitter) give(at, end int, compact bool, bad *misstep) error {
 	if bad != nil {
 		return s.in.rejectEvent(bytes.TrimRight(s.body[at:end], " \t\r\n"), bad.fault)
 	}
-	return s.in.take(s.body[at:end], compact)
+	return s.in.take(s.body, at, end, compact)
 }
 
 // lineEnd returns where a value that begins at body[at] and is wrong at

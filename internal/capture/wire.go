@@ -22,16 +22,19 @@ const maxAhead = 24 * time.Hour
 //	{"event":"user.verified","id":"…","timestamp":"2015-08-18T07:38:40Z","data":{…}}
 type wireEvent struct {
 	name, id, timestamp, data []byte
-	// propertyTime is the text of the property "timestamp" at the top of data.
+	// propertyTime is the text of the property "timestamp" at the top of data,
+	// and reserved says that there is a property "_event".
 	propertyTime []byte
+	reserved     bool
 }
 
 // A reader turns the text of one event into an arbalest.Event. It is used again
 // for the next: what an event points into is overwritten.
 type reader struct {
-	wire  wireEvent
-	event arbalest.Event
-	timed bool // event.Time is valid
+	scanner decode.Scanner // has scanned the event last
+	wire    wireEvent
+	event   arbalest.Event
+	timed   bool // event.Time is valid
 
 	ids      *idSource
 	received time.Time // UTC, in whole milliseconds
@@ -39,33 +42,50 @@ type reader struct {
 	compact  []byte // room for properties without white space
 }
 
-// read fills r.event from src, a valid JSON value. compact says that src has no
-// white space between its tokens. Where there is a fault the rest is read all
-// the same, so that the record of the event says as much as is known of it.
-func (r *reader) read(src []byte, compact bool) *fault {
+// read fills r.event from the value at body[at], which r.scanner has scanned.
+// compact says that it has no white space between its tokens. Where there is a
+// fault the rest is read all the same, so that the record of the event says as
+// much as is known of it.
+func (r *reader) read(body []byte, at int, compact bool) *fault {
 	r.wire, r.timed = wireEvent{}, false
 	r.event = arbalest.Event{Received: r.received}
-	if src[0] != '{' {
-		return faultf(NotObject, "an event is a JSON object such as {\"event\":\"user.created\",\"data\":{}}: this begins with %q", rune(src[0]))
+	if body[at] != '{' {
+		return faultf(NotObject, "an event is a JSON object such as {\"event\":\"user.created\",\"data\":{}}: this begins with %q", rune(body[at]))
 	}
-	f := r.members(src)
+	f := r.members(body)
 	f = first(f, r.name())
 	f = first(f, r.properties(compact))
 	f = first(f, r.id())
 	return first(f, r.time())
 }
 
-func (r *reader) members(src []byte) (f *fault) {
-	_ = decode.Members(src, func(key, value []byte) error { // visit returns no error
+// members finds the envelope's members, and the two properties that mean
+// something here.
+func (r *reader) members(body []byte) (f *fault) {
+	var inner wireEvent // of the value that is next
+	for _, m := range r.scanner.Members() {
+		key, value := m.Key(body), m.Value(body)
+		if m.Inner {
+			switch string(key) {
+			case "_event":
+				inner.reserved = true
+			case "timestamp":
+				inner.propertyTime = value
+			}
+			continue
+		}
 		to := r.wire.member(key)
 		switch {
 		case to == nil:
 			f = first(f, faultf(UnknownMember, "unknown member %.80q: put properties inside \"data\"", key))
 		case string(value) != "null":
 			*to = value
+			if to == &r.wire.data {
+				r.wire.propertyTime, r.wire.reserved = inner.propertyTime, inner.reserved
+			}
 		}
-		return nil
-	})
+		inner = wireEvent{}
+	}
 	return f
 }
 
@@ -99,8 +119,7 @@ func (r *reader) name() *fault {
 	return nil
 }
 
-// properties takes data, looks for the two properties that mean something here,
-// and hashes it.
+// properties takes data and hashes it.
 func (r *reader) properties(compact bool) (f *fault) {
 	data := r.wire.data
 	switch {
@@ -113,15 +132,9 @@ func (r *reader) properties(compact bool) (f *fault) {
 		r.compact = decode.Compact(r.compact[:0], data)
 		data = r.compact
 	}
-	_ = decode.Members(data, func(key, value []byte) error { // visit returns no error
-		switch string(key) {
-		case "_event":
-			f = faultf(ReservedProperty, `the property "_event" is the system's own: rename it`)
-		case "timestamp":
-			r.wire.propertyTime = value
-		}
-		return nil
-	})
+	if r.wire.reserved {
+		f = faultf(ReservedProperty, `the property "_event" is the system's own: rename it`)
+	}
 	r.event.Properties, r.event.Hash = data, xxh3.Hash(data)
 	return f
 }

@@ -32,13 +32,55 @@ func (e *SyntaxError) Unwrap() error { return arbalest.ErrInvalid }
 // leading white space included, so that it can be stored as it is. The error
 // is a *SyntaxError.
 func Scan(src []byte, from, maxDepth int) (end int, compact bool, err error) {
-	s := scanner{src: src, compact: true}
-	end = s.value(s.space(from), maxDepth)
-	if end < 0 {
-		return 0, false, s.err
-	}
-	return end, s.compact, nil
+	var s Scanner
+	return s.scanAt(src, from, maxDepth)
 }
+
+// A Scanner scans values one after another as Scan does, and tells of their
+// members, so that they need not be looked for again. The zero Scanner works.
+type Scanner struct{ scan scanner }
+
+// Scan scans a value as the function does.
+func (s *Scanner) Scan(src []byte, from, maxDepth int) (end int, compact bool, err error) {
+	s.scan.telling, s.scan.outer, s.scan.members = true, maxDepth-2, s.scan.members[:0]
+	return s.scanAt(src, from, maxDepth)
+}
+
+func (s *Scanner) scanAt(src []byte, from, maxDepth int) (end int, compact bool, err error) {
+	s.scan.src, s.scan.compact, s.scan.err, s.scan.keys.size = src, true, nil, 0
+	end = s.scan.value(s.scan.space(from), maxDepth)
+	if end < 0 {
+		return 0, false, s.scan.err
+	}
+	return end, s.scan.compact, nil
+}
+
+// Members returns the members of the object that was scanned last, and of the
+// objects that are values of those, in the order of their ends: those of a value
+// come right before the member that it is of. They are good until the next
+// Scan.
+func (s *Scanner) Members() []Member { return s.scan.members }
+
+// A Member is where a member of an object is in the text.
+type Member struct {
+	Inner      bool // of an object that is a member's value
+	escaped    bool
+	key        int // after the quote
+	size       int32
+	value, end int
+}
+
+// Key returns the member's name, without quotes and escapes.
+func (m Member) Key(src []byte) []byte {
+	inside := src[m.key : m.key+int(m.size)]
+	if m.escaped {
+		return unescape(nil, inside)
+	}
+	return inside
+}
+
+// Value returns the text of the member's value.
+func (m Member) Value(src []byte) []byte { return src[m.value:m.end] }
 
 // Compact appends src, which must be valid JSON, without the white space
 // between its tokens. Number text, escapes and key order stay as they are.

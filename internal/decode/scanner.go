@@ -10,6 +10,9 @@ type scanner struct {
 	compact bool // no white space was passed
 	keys    keyStack
 	table   []int32 // of keyTwice
+	telling bool    // members are to be told, of objects with outer levels left or more
+	outer   int
+	members []Member
 	err     *SyntaxError
 }
 
@@ -84,7 +87,11 @@ func (s *scanner) object(i, depth int) int {
 			return -1
 		}
 		s.addKey(k)
-		i, more = s.next(s.value(value, depth), '}')
+		end := s.value(value, depth)
+		if s.telling && depth >= s.outer {
+			s.members = append(s.members, Member{depth == s.outer, k.escaped, k.start, k.size, value, end})
+		}
+		i, more = s.next(end, '}')
 	}
 	if i < 0 {
 		return -1

@@ -1,0 +1,332 @@
+package capture
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"arbalest"
+)
+
+// pipes is a listener of connections in memory.
+type pipes struct{ handover }
+
+func newPipes() *pipes {
+	return &pipes{handover{addr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1}, conns: make(chan net.Conn), closed: make(chan struct{})}}
+}
+
+func (p *pipes) dial() net.Conn {
+	client, server := net.Pipe()
+	p.conns <- server
+	return client
+}
+
+// A listening front is one that serves on loopback until the test ends.
+func listening(t testing.TB, h *Handler) (f *Front, addr string) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f = NewFront(h, &http.Server{Handler: h})
+	served := make(chan error, 1)
+	go func() { served <- f.Serve(ln) }()
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		if err := f.Shutdown(ctx); err != nil {
+			t.Error(err)
+		}
+		if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+			t.Error(err)
+		}
+	})
+	return f, ln.Addr().String()
+}
+
+// exchange sends bytes on one connection and returns what is answered until the
+// other end closes it: each answer's status, the headers that matter, and body.
+func exchange(t testing.TB, addr, sent string) (answers []string) {
+	t.Helper()
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(conn, sent); err != nil {
+		return []string{"not all is taken"} // an answer may be lost with it
+	}
+	if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
+		return []string{"not all is taken"}
+	}
+	in := bufio.NewReader(conn)
+	for {
+		r, err := http.ReadResponse(in, nil)
+		if err != nil {
+			if !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
+				answers = append(answers, err.Error())
+			}
+			return answers
+		}
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			answers = append(answers, err.Error())
+			return answers
+		}
+		answers = append(answers, fmt.Sprintf("%d %q %q %s", r.StatusCode, r.Header.Get("Content-Type"), r.Header.Get("Retry-After"), body))
+	}
+}
+
+func requestOf(head, body string) string {
+	return fmt.Sprintf("POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n%s\r\n%s", len(body), head, body)
+}
+
+// frontRequests are what clients send: to the front, to net/http, or wrong.
+var frontRequests = []string{
+	requestOf("", `{"event":"a","id":"1"}`),
+	requestOf("Content-Type: application/json\r\nUser-Agent: curl/8\r\nAccept: */*\r\nConnection: Keep-Alive\r\n", `[{"event":"a"},{"event":"_"}]`),
+	requestOf("", "") + requestOf("", "[]") + requestOf("", `{"event":"b"}`),
+	requestOf("", `{"event":"a"`),
+	requestOf("", strings.Repeat(`{"event":"a","data":{"x":"0123456789"}}`+"\n", 300)) + requestOf("", `{"event":"b"}`),
+	requestOf("X-Request-Id: abc\r\n", `{"event":"a"}`),
+	requestOf("Connection: close\r\n", `{"event":"a"}`) + requestOf("", `{"event":"late"}`),
+	requestOf("Expect: 100-continue\r\n", `{"event":"a"}`),
+	requestOf("Content-Encoding: gzip\r\n", gzipped(`{"event":"a"}`)),
+	requestOf("Content-Encoding: br\r\n", `{"event":"a"}`),
+	"POST /v1/events HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n7\r\n{\"event\r\n6\r\n\":\"a\"}\r\n0\r\n\r\n" + requestOf("", `{"event":"b"}`),
+	"POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{\"event\"",
+	"POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Length: 13\r\nTransfer-Encoding: chunked\r\n\r\n{\"event\":\"a\"}",
+	"POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Length: 13\r\nContent-Length: 13\r\n\r\n{\"event\":\"a\"}",
+	"POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Length: +13\r\n\r\n{\"event\":\"a\"}",
+	"POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n{\"event\":\"a\"}",
+	"POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Length : 13\r\n\r\n{\"event\":\"a\"}",
+	"POST /v1/events HTTP/1.1\r\nHost: x\r\n Content-Length: 13\r\n\r\n{\"event\":\"a\"}",
+	"POST /v1/events HTTP/1.1\r\nHost: x\nContent-Length: 13\r\n\r\n{\"event\":\"a\"}",
+	"POST /v1/events HTTP/1.1\r\nHost: x\r\nX: a\rb\r\nContent-Length: 13\r\n\r\n{\"event\":\"a\"}",
+	"POST /v1/events HTTP/1.1\r\nContent-Length: 13\r\n\r\n{\"event\":\"a\"}",
+	"POST /v1/events HTTP/1.1\r\nHost: a\r\nHost: b\r\nContent-Length: 13\r\n\r\n{\"event\":\"a\"}",
+	"POST /v1/events HTTP/1.0\r\nContent-Length: 13\r\n\r\n{\"event\":\"a\"}",
+	"POST /v1/events?x=1 HTTP/1.1\r\nHost: x\r\nContent-Length: 13\r\n\r\n{\"event\":\"a\"}",
+	"\r\nPOST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Length: 13\r\n\r\n{\"event\":\"a\"}",
+	"GET /v1/events HTTP/1.1\r\nHost: x\r\n\r\n" + requestOf("", `{"event":"a"}`),
+	"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\nGET /nothing HTTP/1.1\r\nHost: x\r\n\r\n" + requestOf("", `{"event":"a"}`),
+	requestOf("", `{"event":"a"}`) + "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n" + requestOf("", `{"event":"b"}`),
+	requestOf("X-Long: "+strings.Repeat("x", 5000)+"\r\n", `{"event":"a"}`),
+	requestOf("", `{"event":"a"}`) + "nonsense\r\n\r\n",
+	"", "POST", "\r\n\r\n", requestOf("", "") + "0", requestOf("", "") + "POST",
+	requestOf("", `{"event":"a"}`) + "\r\n" + requestOf("", `{"event":"b"}`), requestOf("", "") + "\n0 * HTTP/0.0\n\n", requestOf("", "") + "\r\n\r\n",
+}
+
+// sameAnswers compares the front's answers with those of net/http alone.
+func sameAnswers(t *testing.T, front, plain string, sent string) {
+	t.Helper()
+	got, want := exchange(t, front, sent), exchange(t, plain, sent)
+	if fmt.Sprint(got) != fmt.Sprint(want) && fmt.Sprint(got) != "[not all is taken]" && fmt.Sprint(want) != "[not all is taken]" {
+		t.Errorf("%.300q:\n front: %q\nnet/http: %q", sent, got, want)
+	}
+}
+
+// constant is an Appender whose receipts are all the same.
+type constant struct{}
+
+func (constant) Append(context.Context, []byte) (arbalest.Receipt, error) { return "R-1", nil }
+
+// both returns the addresses of a front and of net/http alone, each with a
+// handler of its own.
+func both(t testing.TB) (front, plain string) {
+	t.Helper()
+	options := Options{MaxBody: 64 << 10, MaxEvent: 4096}
+	options.Appender = constant{}
+	_, front = listening(t, newHandler(t, options))
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &http.Server{Handler: newHandler(t, options), ReadHeaderTimeout: headTimeout}
+	go func() { _ = server.Serve(ln) }()
+	t.Cleanup(func() { server.Close() })
+	return front, ln.Addr().String()
+}
+
+func TestFrontAnswersAsNetHTTP(t *testing.T) {
+	front, plain := both(t)
+	for _, sent := range frontRequests {
+		sameAnswers(t, front, plain, sent)
+	}
+}
+
+func FuzzFront(f *testing.F) {
+	for _, sent := range frontRequests {
+		f.Add([]byte(sent))
+	}
+	front, plain := both(f)
+	f.Fuzz(func(t *testing.T, sent []byte) { sameAnswers(t, front, plain, string(sent)) })
+}
+
+// The requests that are sent all day do not go to net/http.
+func TestParseHead(t *testing.T) {
+	for _, head := range []string{
+		"", "Content-Type: application/json\r\n", "User-Agent: python-requests/2.31\r\nAccept-Encoding: gzip, deflate\r\nAccept: */*\r\nConnection: keep-alive\r\n",
+		"Authorization: Bearer abc/+=\r\nTraceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\nX-Forwarded-For: ::1, 10.0.0.1\r\n",
+	} {
+		sent := requestOf(head, "{}")
+		r, ok := parseHead([]byte(strings.TrimSuffix(sent, "{}")), 100)
+		if !ok || r.length != 2 || r.id != nil {
+			t.Errorf("%q: %+v, %v", sent, r, ok)
+		}
+	}
+	r, ok := parseHead([]byte("POST /v1/events HTTP/1.1\r\nhost: [::1]:8080\r\ncontent-length:  7 \r\nx-request-id: abc\r\n\r\n"), 100)
+	if !ok || r.length != 7 || string(r.id) != "abc" {
+		t.Errorf("%+v, %v", r, ok)
+	}
+}
+
+// Many clients on connections that stay open, while the front is told to stop:
+// what was answered is stored, and nothing is answered that is not.
+func TestFrontShutdown(t *testing.T) {
+	store := &segments{}
+	h := newHandler(t, Options{Appender: store})
+	f, addr := listening(t, h)
+	idle, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer idle.Close()
+	var accepted atomic.Int64
+	var clients sync.WaitGroup
+	for c := range 16 {
+		clients.Go(func() {
+			client := &http.Client{Transport: &http.Transport{}}
+			for i := 0; ; i++ {
+				r, err := client.Post("http://"+addr+"/v1/events", "application/json", strings.NewReader(fmt.Sprintf(`{"event":"a","id":"%d-%d"}`, c, i)))
+				if err != nil {
+					return
+				}
+				_, _ = io.Copy(io.Discard, r.Body)
+				r.Body.Close()
+				if r.StatusCode != http.StatusOK {
+					if r.StatusCode != http.StatusServiceUnavailable {
+						t.Errorf("answer %d", r.StatusCode)
+					}
+					return
+				}
+				accepted.Add(1)
+			}
+		})
+	}
+	for accepted.Load() < 500 {
+		time.Sleep(time.Millisecond)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if err := errors.Join(h.Close(ctx), f.Shutdown(ctx)); err != nil {
+		t.Error(err)
+	}
+	clients.Wait()
+	if n := int64(bytes.Count(store.stored(), []byte("\n"))); n < accepted.Load() {
+		t.Errorf("%d are stored of %d that were acknowledged", n, accepted.Load())
+	}
+	if _, err := idle.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+		t.Errorf("the idle connection: %v", err)
+	}
+	if used := h.budget.used.Load(); used != 0 {
+		t.Errorf("%d bytes are held", used)
+	}
+}
+
+// A request that hangs in the store holds up Shutdown for as long as its
+// context allows, and its connection is then closed.
+func TestFrontShutdownInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &segments{gate: make(chan struct{})}
+		h := newHandler(t, Options{Appender: store})
+		f, ln := NewFront(h, &http.Server{Handler: h}), newPipes()
+		go func() { _ = f.Serve(ln) }()
+		conn := ln.dial()
+		if _, err := io.WriteString(conn, requestOf("", `{"event":"a"}`)); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		start := time.Now()
+		if err := f.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("shutdown: %v", err)
+		}
+		if took := time.Since(start); took != 5*time.Second {
+			t.Errorf("shutdown took %v", took)
+		}
+		if _, err := conn.Read(make([]byte, 1)); err == nil {
+			t.Error("the connection is open")
+		}
+		close(store.gate)
+		synctest.Wait()
+	})
+}
+
+// Clients that send too slowly, or nothing more, are not waited for for ever.
+func TestFrontTimeouts(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		sent  []string
+		after time.Duration
+	}{
+		{"nothing", nil, idleTimeout},
+		{"a head that does not end", []string{"POST /v1/ev"}, headTimeout},
+		{"a body that does not come", []string{"POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{"}, bodyTimeout},
+		{"nothing after an answer", []string{requestOf("", `{"event":"a"}`)}, idleTimeout},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			h := newHandler(t, Options{Appender: &segments{}})
+			f, ln := NewFront(h, &http.Server{Handler: h}), newPipes()
+			go func() { _ = f.Serve(ln) }()
+			conn := ln.dial()
+			go func() {
+				for _, s := range c.sent {
+					_, _ = io.WriteString(conn, s)
+				}
+			}()
+			start := time.Now()
+			_, _ = io.Copy(io.Discard, conn) // until it is closed
+			if took := time.Since(start); took < c.after-time.Second || took > c.after+time.Second {
+				t.Errorf("%s: closed after %v, want %v", c.name, took, c.after)
+			}
+			if err := f.Shutdown(t.Context()); err != nil {
+				t.Error(err)
+			}
+			if used := h.budget.used.Load(); used != 0 {
+				t.Errorf("%s: %d bytes are held", c.name, used)
+			}
+		})
+	}
+}
+
+// A client that is refused before its body is read, and sends on, gets its
+// answer.
+func TestFrontRefusesALargeBody(t *testing.T) {
+	store := &segments{gate: make(chan struct{})}
+	h := newHandler(t, Options{Appender: store, MaxBody: 1 << 20, MaxBytesInFlight: 4 << 20})
+	h.budget.used.Add(4 << 20) // all is in use
+	_, addr := listening(t, h)
+	for _, size := range []int{100, 100 << 10, 900 << 10} {
+		answers := exchange(t, addr, requestOf("", strings.Repeat(" ", size)))
+		if len(answers) != 1 || !strings.HasPrefix(answers[0], `429 "application/json" "1" `) {
+			t.Errorf("%d bytes: %q", size, answers)
+		}
+	}
+	h.budget.used.Add(-4 << 20)
+}
