@@ -219,13 +219,13 @@ func sleep(ctx context.Context, d time.Duration) bool {
 
 // A waker tells the loop of everything that lands.
 type waker struct {
-	landing *lake.Gatherer
-	wake    chan<- struct{}
+	*lake.Gatherer
+	wake chan<- struct{}
 }
 
 // Append implements capture.Appender.
-func (w waker) Append(ctx context.Context, lines []byte) (arbalest.Receipt, error) {
-	r, err := w.landing.Append(ctx, lines)
+func (w waker) Append(ctx context.Context, packed []byte, size int) (arbalest.Receipt, error) {
+	r, err := w.Gatherer.Append(ctx, packed, size)
 	if err == nil {
 		select {
 		case w.wake <- struct{}{}:

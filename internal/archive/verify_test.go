@@ -80,7 +80,7 @@ func fill(t *testing.T) (blob.Store, *lake.Lake, *shelf) {
 			s.rows = append(s.rows, rowOf(id, "{}"))
 		}
 	}
-	if _, err := l.NewWriter().Append(ctx, lines); err != nil {
+	if _, err := l.NewWriter().AppendLines(ctx, lines); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := l.Sort(ctx); err != nil {

@@ -22,7 +22,9 @@ import (
 // null is an Appender that keeps nothing.
 type null struct{}
 
-func (null) Append(context.Context, []byte) (arbalest.Receipt, error) { return "w-000001", nil }
+func (null) Pack(dst, lines []byte) []byte { return append(dst, lines...) }
+
+func (null) Append(context.Context, []byte, int) (arbalest.Receipt, error) { return "w-000001", nil }
 
 // disk is an Appender that makes each segment durable in a directory: create,
 // fsync, rename, fsync the directory.
@@ -31,7 +33,9 @@ type disk struct {
 	n   atomic.Int64
 }
 
-func (d *disk) Append(_ context.Context, lines []byte) (arbalest.Receipt, error) {
+func (d *disk) Pack(dst, lines []byte) []byte { return append(dst, lines...) }
+
+func (d *disk) Append(_ context.Context, lines []byte, _ int) (arbalest.Receipt, error) {
 	name := filepath.Join(d.dir, fmt.Sprintf("%012d", d.n.Add(1)))
 	f, err := os.Create(name + ".tmp")
 	if err != nil {

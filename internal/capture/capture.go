@@ -25,12 +25,17 @@ import (
 	"arbalest"
 )
 
-// An Appender makes whole lines durable as one segment and returns its receipt.
-// After an error the segment may be there all the same: its events are then
-// repeats of those that the client sends again. It may be called at once by
-// many goroutines, and does not keep lines after it returns.
+// An Appender makes lines durable. Its methods may be called at once by many
+// goroutines, and do not keep what they are given.
 type Appender interface {
-	Append(ctx context.Context, lines []byte) (arbalest.Receipt, error)
+	// Pack appends whole lines to dst in the form that Append takes. What several
+	// calls appended is the form of all their lines.
+	Pack(dst, lines []byte) []byte
+	// Append makes lines durable, as one segment or part of one, and returns the
+	// segment's receipt. size is that of the lines, in bytes. After an error they
+	// may be there all the same: their events are then repeats of those that the
+	// client sends again.
+	Append(ctx context.Context, packed []byte, size int) (arbalest.Receipt, error)
 }
 
 // Options say how to capture. Sizes are in bytes.

@@ -25,7 +25,12 @@ type segments struct {
 	gate chan struct{} // each append takes one from it, if there is one
 }
 
-func (s *segments) Append(ctx context.Context, lines []byte) (arbalest.Receipt, error) {
+func (s *segments) Pack(dst, lines []byte) []byte { return append(dst, lines...) }
+
+func (s *segments) Append(ctx context.Context, lines []byte, size int) (arbalest.Receipt, error) {
+	if size != len(lines) {
+		panic(fmt.Sprintf("%d bytes of lines are said to be %d", len(lines), size))
+	}
 	if s.gate != nil {
 		select {
 		case <-s.gate:

@@ -51,7 +51,9 @@ type failure struct {
 
 // A group is the requests that share a segment.
 type group struct {
-	lines    *buffer
+	packed   *buffer       // lines of large requests, by Pack
+	plain    *buffer       // those of small ones
+	size     int           // of all lines
 	held     int64         // of the budget, for lines
 	requests int           // that share it
 	awaited  int           // requests that the leader waits for; 0 if it does not
@@ -72,17 +74,29 @@ func newCommitter(o Options, b *budget, p *buffers, m *metrics) *committer {
 	return c
 }
 
+// packAlone is how large a request's lines are for them to be packed by the
+// request's own goroutine, beside those of others. Small ones are packed
+// together, which makes them smaller.
+const packAlone = 16 << 10
+
 // commit makes lines durable and returns the receipt of their segment. It takes
 // lines over, and held bytes of the budget with them. Where ctx ends first the
 // lines are committed all the same, but nobody is told.
 //
 // The error wraps arbalest.ErrUnavailable, or is the context's.
 func (c *committer) commit(ctx context.Context, lines *buffer, held int64) (arbalest.Receipt, error) {
-	g, leads := c.join(lines, held)
+	size, packed := len(lines.b), false
+	if size >= packAlone {
+		form := c.buffers.get(0)
+		form.b = c.appender.Pack(form.b, lines.b)
+		c.buffers.put(lines)
+		lines, packed = form, true
+	}
+	g, leads := c.join(lines, packed, size, held)
+	c.buffers.put(lines)
 	switch {
 	case g == nil:
 		c.budget.release(held)
-		c.buffers.put(lines)
 		return "", errClosing
 	case leads:
 		c.lead(g)
@@ -104,32 +118,32 @@ func (c *committer) commit(ctx context.Context, lines *buffer, held int64) (arba
 // errClosing is the answer to events that come after Close.
 var errClosing = fmt.Errorf("%w: the server is shutting down: send the events again, to another one or later", arbalest.ErrUnavailable)
 
-// join adds lines to the open group, or opens one, which the caller then leads.
-// It returns nil after close.
-func (c *committer) join(lines *buffer, held int64) (g *group, leads bool) {
+// join adds lines of a size to the open group, or opens one, which the caller
+// then leads. It returns nil after close.
+func (c *committer) join(lines *buffer, packed bool, size int, held int64) (g *group, leads bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closing {
 		return nil, false
 	}
-	if c.open != nil && len(c.open.lines.b)+len(lines.b) > c.segmentBytes {
+	if c.open != nil && c.open.size+size > c.segmentBytes {
 		c.shut(c.open)
 	}
 	if c.open == nil {
-		c.open = &group{lines: c.room(), full: make(chan struct{}), done: make(chan struct{})}
+		c.open = &group{packed: c.room(), plain: c.room(), full: make(chan struct{}), done: make(chan struct{})}
 		c.groups.Add(1)
 		leads = true
 	}
 	g = c.open
+	g.size += size
 	g.held += held
 	g.requests++
-	if len(g.lines.b) == 0 && len(lines.b) >= c.segmentBytes {
-		g.lines, lines = lines, g.lines // too large to copy for nothing
-	} else {
-		g.lines.b = append(g.lines.b, lines.b...)
+	to := g.plain
+	if packed {
+		to = g.packed
 	}
-	c.buffers.put(lines)
-	if len(g.lines.b) >= c.segmentBytes || g.requests == g.awaited {
+	to.b = append(to.b, lines.b...)
+	if g.size >= c.segmentBytes || g.requests == g.awaited {
 		c.shut(g)
 	}
 	return g, leads
@@ -196,18 +210,23 @@ var errUnwritten = fmt.Errorf("%w: the segment was not written: send the events 
 // write appends the group and tells its requests. They are told even if the
 // append panics.
 func (c *committer) write(g *group) {
-	start, size := time.Now(), len(g.lines.b)
+	start := time.Now()
 	g.err = errUnwritten
 	defer func() {
 		c.budget.release(g.held)
-		if cap(g.lines.b) <= 2*c.segmentBytes {
-			c.rooms.Put(g.lines)
+		for _, b := range []*buffer{g.packed, g.plain} {
+			if cap(b.b) <= 2*c.segmentBytes {
+				c.rooms.Put(b)
+			}
 		}
-		g.lines = nil
+		g.packed, g.plain = nil, nil
 		close(g.done)
 	}()
-	receipt, err := c.appender.Append(c.ctx, g.lines.b)
-	c.metrics.segment(size, time.Since(start), err)
+	if len(g.plain.b) > 0 {
+		g.packed.b = c.appender.Pack(g.packed.b, g.plain.b)
+	}
+	receipt, err := c.appender.Append(c.ctx, g.packed.b, g.size)
+	c.metrics.segment(g.size, time.Since(start), err)
 	if err != nil {
 		c.failure.Store(&failure{c.now(), err})
 		g.err = fmt.Errorf("%w: the store did not take the events: %v: none of this request is accepted; send it again", arbalest.ErrUnavailable, err)

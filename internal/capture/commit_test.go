@@ -84,9 +84,9 @@ func TestInvariant1AppendErrorsAcknowledgeNothing(t *testing.T) {
 	})
 }
 
-type panicky struct{}
+type panicky struct{ null }
 
-func (panicky) Append(context.Context, []byte) (arbalest.Receipt, error) { panic("boom") }
+func (panicky) Append(context.Context, []byte, int) (arbalest.Receipt, error) { panic("boom") }
 
 func TestInvariant1APanicAcknowledgesNothing(t *testing.T) {
 	h := newHandler(t, Options{Appender: panicky{}, Writers: 1})

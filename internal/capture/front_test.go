@@ -15,8 +15,6 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"arbalest"
 )
 
 // pipes is a listener of connections in memory.
@@ -140,17 +138,12 @@ func sameAnswers(t *testing.T, front, plain string, sent string) {
 	}
 }
 
-// constant is an Appender whose receipts are all the same.
-type constant struct{}
-
-func (constant) Append(context.Context, []byte) (arbalest.Receipt, error) { return "R-1", nil }
-
 // both returns the addresses of a front and of net/http alone, each with a
 // handler of its own.
 func both(t testing.TB) (front, plain string) {
 	t.Helper()
 	options := Options{MaxBody: 64 << 10, MaxEvent: 4096}
-	options.Appender = constant{}
+	options.Appender = null{}
 	_, front = listening(t, newHandler(t, options))
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -11,16 +11,10 @@ import (
 	"arbalest"
 )
 
-// maxSegment bounds what one object may decompress to where it must be held
-// whole, so that a corrupt or hostile object cannot take the memory.
-const maxSegment = 256 << 20
-
-// A codec compresses and decompresses whole objects. Its coders keep their
-// state between calls and may be used at once by many.
+// A codec compresses and decompresses objects of partitions. Its coders keep
+// their state between calls and may be used at once by many.
 type codec struct {
-	fast  *zstd.Encoder // for segments, which do not live long
-	dense *zstd.Encoder // for partitions, which do
-	dec   *zstd.Decoder
+	dense *zstd.Encoder
 	// streams are decoders that are not in use: making one costs more than
 	// reading a small object with it.
 	streams *sync.Pool
@@ -30,19 +24,11 @@ func newCodec() (codec, error) {
 	// A window of 1 MiB keeps a coder to a few megabytes and costs our lines
 	// next to nothing in size.
 	const window = 1 << 20
-	fast, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithWindowSize(window), zstd.WithLowerEncoderMem(true))
-	if err != nil {
-		return codec{}, fmt.Errorf("make encoder: %w", err)
-	}
 	dense, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedDefault), zstd.WithWindowSize(window), zstd.WithLowerEncoderMem(true))
 	if err != nil {
 		return codec{}, fmt.Errorf("make encoder: %w", err)
 	}
-	dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderMaxMemory(maxSegment), zstd.WithDecoderLowmem(true))
-	if err != nil {
-		return codec{}, fmt.Errorf("make decoder: %w", err)
-	}
-	return codec{fast, dense, dec, new(sync.Pool)}, nil
+	return codec{dense, new(sync.Pool)}, nil
 }
 
 // pack compresses a partition's lines as the suffix says.
@@ -51,18 +37,6 @@ func (c codec) pack(dst, lines []byte, suffix string) []byte {
 		return append(dst, lines...)
 	}
 	return c.dense.EncodeAll(lines, dst)
-}
-
-// unpack is pack's inverse, for an object held whole.
-func (c codec) unpack(dst, b []byte, key arbalest.Key) ([]byte, error) {
-	if !strings.HasSuffix(string(key), ".zst") {
-		return append(dst, b...), nil
-	}
-	out, err := c.dec.DecodeAll(b, dst)
-	if err != nil {
-		return dst, fmt.Errorf("%w: decompress %s: %v", arbalest.ErrCorrupt, key, err)
-	}
-	return out, nil
 }
 
 // A lineReader decompresses a stream, and closes what is below it.

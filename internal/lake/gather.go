@@ -33,8 +33,7 @@ const maxFull = 2
 // It may be used at once by many.
 type Gatherer struct {
 	writer *Writer
-	store  drafter   // nil if the store is none
-	packed sync.Pool // of *[]byte
+	store  drafter // nil if the store is none
 
 	publishing sync.Mutex // one publishes, in order; taken before mu
 
@@ -42,7 +41,7 @@ type Gatherer struct {
 	room   sync.Cond // that full has got shorter, or why not
 	open   *blob.Draft
 	number uint64 // of the segment that open becomes
-	lines  int    // bytes, in open
+	size   int    // of the lines in open, in bytes
 	full   []*blob.Draft
 	failed error // of the last publishing
 }
@@ -58,36 +57,33 @@ func (l *Lake) NewGatherer() *Gatherer {
 	return g
 }
 
-// Append makes lines durable and returns the receipt of their segment. The
-// commit point is that of blob.Draft.Append. After an error they may or may not
-// be in it; should they be, their events are repeats of those that the caller
-// sends again.
-func (g *Gatherer) Append(ctx context.Context, lines []byte) (arbalest.Receipt, error) {
+// Pack appends lines in the form that Append takes, as Writer.Pack does.
+func (g *Gatherer) Pack(dst, lines []byte) []byte { return g.writer.Pack(dst, lines) }
+
+// Append makes packed lines of a size durable and returns the receipt of their
+// segment. The commit point is that of blob.Draft.Append. After an error they
+// may or may not be in it; should they be, their events are repeats of those that
+// the caller sends again.
+func (g *Gatherer) Append(ctx context.Context, packed []byte, size int) (arbalest.Receipt, error) {
 	if g.store == nil {
-		return g.writer.Append(ctx, lines)
+		return g.writer.Append(ctx, packed, size)
 	}
-	buffer, ok := g.packed.Get().(*[]byte)
-	if !ok {
-		buffer = new([]byte)
-	}
-	defer g.packed.Put(buffer)
-	*buffer = g.writer.lake.codec.fast.EncodeAll(lines, (*buffer)[:0])
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for {
 		if err := g.begin(ctx); err != nil {
 			return "", err
 		}
-		err := g.open.Append(ctx, *buffer)
+		err := g.open.Append(ctx, packed)
 		switch {
 		case err == nil:
 			receipt := receiptOf(g.writer.id, g.number)
-			if g.lines += len(lines); g.lines >= g.writer.lake.opts.SegmentBytes {
+			if g.size += size; g.size >= g.writer.lake.opts.SegmentBytes {
 				g.seal()
 			}
 			return receipt, nil
-		case errors.Is(err, arbalest.ErrTooLarge) && g.lines == 0:
-			return g.writer.create(ctx, *buffer) // for any draft
+		case errors.Is(err, arbalest.ErrTooLarge) && g.size == 0:
+			return g.writer.Append(ctx, packed, size) // for any draft
 		}
 		g.seal()
 		if !errors.Is(err, arbalest.ErrTooLarge) {
@@ -112,7 +108,7 @@ func (g *Gatherer) begin(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("begin segment: %w", err)
 	}
-	g.open, g.number, g.lines = d, n, 0
+	g.open, g.number, g.size = d, n, 0
 	return nil
 }
 
@@ -128,7 +124,7 @@ func (g *Gatherer) seal() {
 // Publish puts what was appended so far in landing.
 func (g *Gatherer) Publish(ctx context.Context) error {
 	g.mu.Lock()
-	if g.open != nil && g.lines > 0 {
+	if g.open != nil && g.size > 0 {
 		g.full = append(g.full, g.open)
 		g.open = nil
 	}
@@ -214,4 +210,9 @@ func (l *Lake) gathering() []*Gatherer {
 // gathers says whether a segment is durable and not published yet.
 func (l *Lake) gathers(segment arbalest.Key) bool {
 	return slices.ContainsFunc(l.gathering(), func(g *Gatherer) bool { return g.holds(segment) })
+}
+
+// AppendLines packs and appends lines.
+func (g *Gatherer) AppendLines(ctx context.Context, lines []byte) (arbalest.Receipt, error) {
+	return g.Append(ctx, g.Pack(nil, lines), len(lines))
 }

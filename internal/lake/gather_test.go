@@ -53,7 +53,7 @@ func TestGatherer(t *testing.T) {
 		var receipts []arbalest.Receipt
 		for i := range 5 {
 			id := fmt.Sprint("e", i)
-			r, err := g.Append(ctx, lineOf("a", id, noon))
+			r, err := g.AppendLines(ctx, lineOf("a", id, noon))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -79,7 +79,7 @@ func TestGatherer(t *testing.T) {
 				t.Errorf("once it is sorted %s is at %+v, %v", r, p, err)
 			}
 		}
-		if _, err := g.Append(ctx, lineOf("a", "last", noon)); err != nil {
+		if _, err := g.AppendLines(ctx, lineOf("a", "last", noon)); err != nil {
 			t.Fatal(err)
 		}
 		if err := g.Close(ctx); err != nil {
@@ -103,7 +103,7 @@ func TestGathererFull(t *testing.T) {
 		writing.Go(func() error {
 			for i := range 150 {
 				id := fmt.Sprint(w, "-", i)
-				if _, err := g.Append(context.Background(), lineOf("a", id, noon)); err != nil {
+				if _, err := g.AppendLines(context.Background(), lineOf("a", id, noon)); err != nil {
 					return err
 				}
 				mu.Lock()
@@ -153,7 +153,7 @@ func TestGathererLarge(t *testing.T) {
 	all := map[string]bool{}
 	for i, properties := range []string{`{}`, `{"noise":"` + string(noise) + `"}`, `{}`} {
 		e := arbalest.Event{ID: fmt.Sprint(i), Name: "a", Time: noon, Received: noon, Properties: []byte(properties)}
-		if _, err := g.Append(t.Context(), arbalest.AppendLine(nil, e)); err != nil {
+		if _, err := g.AppendLines(t.Context(), arbalest.AppendLine(nil, e)); err != nil {
 			t.Fatal(err)
 		}
 		all[e.ID] = true
@@ -184,7 +184,7 @@ func TestGathererDiskFull(t *testing.T) {
 	appendSome := func(n int) {
 		for range n {
 			id := fmt.Sprint(len(acknowledged) + len(refused))
-			if _, err := g.Append(t.Context(), lineOf("a", id, noon)); err == nil {
+			if _, err := g.AppendLines(t.Context(), lineOf("a", id, noon)); err == nil {
 				acknowledged[id] = true
 			} else if refused[id] = true; !errors.Is(err, arbalest.ErrUnavailable) {
 				t.Error(err)
@@ -339,7 +339,7 @@ func gatherAndDie(t *testing.T, at string, die int) {
 	for round := range 2 {
 		for i := range 4 {
 			id := fmt.Sprint(round, "-", i)
-			if _, err := g.Append(ctx, lineOf("user.created", id, noon.Add(time.Duration(i%2)*time.Hour))); err != nil {
+			if _, err := g.AppendLines(ctx, lineOf("user.created", id, noon.Add(time.Duration(i%2)*time.Hour))); err != nil {
 				t.Fatal(err)
 			}
 			fmt.Println("acknowledged", id)

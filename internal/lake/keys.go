@@ -20,6 +20,7 @@ const (
 const (
 	suffixZstd  = ".ndjson.zst"
 	suffixPlain = ".ndjson"
+	suffixS2    = ".ndjson.s2" // of segments
 )
 
 func planKey(s arbalest.Seq) arbalest.Key   { return arbalest.Key(logPrefix + s.String() + ".plan.json") }
@@ -28,13 +29,13 @@ func commitKey(s arbalest.Seq) arbalest.Key { return arbalest.Key(logPrefix + s.
 // segmentKey names segment n of a writer. Twelve digits keep a writer's
 // segments in order.
 func segmentKey(writer string, n uint64) arbalest.Key {
-	return arbalest.Key(fmt.Sprintf("%s%s/%012d%s", landingPrefix, writer, n, suffixZstd))
+	return arbalest.Key(fmt.Sprintf("%s%s/%012d%s", landingPrefix, writer, n, suffixS2))
 }
 
 // segmentName returns the writer and number of a segment's key.
 func segmentName(key arbalest.Key) (writer string, n uint64, err error) {
 	rest, ok := strings.CutPrefix(string(key), landingPrefix)
-	name, ok2 := strings.CutSuffix(rest, suffixZstd)
+	name, ok2 := strings.CutSuffix(rest, suffixS2)
 	writer, digits, ok3 := strings.Cut(name, "/")
 	n, err = strconv.ParseUint(digits, 10, 64)
 	if !ok || !ok2 || !ok3 || err != nil || writer == "" {

@@ -119,7 +119,7 @@ func TestSortMovesEventsToTheirPartitions(t *testing.T) {
 		w := l.NewWriter()
 		lines := append(lineOf("user.created", "a", noon), lineOf("user.verified", "b", noon.Add(time.Hour))...)
 		lines = AppendRejected(lines, Rejected{Code: "bad_time", Reason: "no", Event: "user.created", Hour: arbalest.HourOf(noon), Received: noon, Body: []byte("x\xff")})
-		receipt, err := w.Append(ctx, append(lines, lineOf("user.created", "c", noon)...))
+		receipt, err := w.AppendLines(ctx, append(lines, lineOf("user.created", "c", noon)...))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -174,7 +174,7 @@ func TestSortFlushes(t *testing.T) {
 		l := openTest(t, store, Options{FlushBytes: 300, Plain: plain})
 		w := l.NewWriter()
 		for i := range 7 {
-			if _, err := w.Append(context.Background(), append(lineOf("a", fmt.Sprint(plain, i), noon), lineOf("a", fmt.Sprint(plain, -1-i), noon)...)); err != nil {
+			if _, err := w.AppendLines(context.Background(), append(lineOf("a", fmt.Sprint(plain, i), noon), lineOf("a", fmt.Sprint(plain, -1-i), noon)...)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -193,7 +193,7 @@ func TestDamagedSegmentIsKeptAndStopsNobody(t *testing.T) {
 	l := openTest(t, store, Options{})
 	w := l.NewWriter()
 	for i := range 3 {
-		if _, err := w.Append(ctx, lineOf("a", fmt.Sprint(i), noon)); err != nil {
+		if _, err := w.AppendLines(ctx, lineOf("a", fmt.Sprint(i), noon)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -230,7 +230,7 @@ func TestInvariant6AnyNumberMaySort(t *testing.T) {
 				w := l.NewWriter()
 				var err error
 				for i := 0; err == nil && i < 40; i++ {
-					_, err = w.Append(ctx, lineOf("a", fmt.Sprint(n, "-", i), noon.Add(time.Duration(i%5)*time.Hour)))
+					_, err = w.AppendLines(ctx, lineOf("a", fmt.Sprint(n, "-", i), noon.Add(time.Duration(i%5)*time.Hour)))
 				}
 				done <- err
 			}()
@@ -268,7 +268,7 @@ func session(store blob.Store) (acknowledged map[string]bool, err error) {
 			id := fmt.Sprint(round, "-", i)
 			lines := append(lineOf("user.created", id, noon.Add(time.Duration(i)*time.Hour)), lineOf("user.verified", id+"v", noon)...)
 			lines = AppendRejected(lines, Rejected{Code: "c", Reason: "r", Hour: arbalest.HourOf(noon), Received: noon, Body: []byte("{")})
-			if _, err := w.Append(ctx, lines); err != nil {
+			if _, err := w.AppendLines(ctx, lines); err != nil {
 				return acknowledged, err
 			}
 			acknowledged[id], acknowledged[id+"v"] = true, true
@@ -387,7 +387,7 @@ func TestInvariant4NothingNewCostsNothing(t *testing.T) {
 	for i := range 100_000 {
 		lines = append(lines, lineOf("a", fmt.Sprint(i), noon.Add(time.Duration(i)*time.Hour))...)
 	}
-	if _, err := w.Append(ctx, lines); err != nil {
+	if _, err := w.AppendLines(ctx, lines); err != nil {
 		t.Fatal(err)
 	}
 	if s := drain(t, l); s.Objects != 100_000 {

@@ -26,23 +26,21 @@ type Writer struct {
 // NewWriter returns a writer with a new name.
 func (l *Lake) NewWriter() *Writer { return &Writer{lake: l, id: newWriterID()} }
 
-// Append makes lines durable as one segment: whole lines by
-// arbalest.AppendLine and AppendRejected. The commit point is the store's
-// Create. After an error the segment may or may not be there; should it be, its
-// events are repeats of those that the caller sends again.
-func (w *Writer) Append(ctx context.Context, lines []byte) (arbalest.Receipt, error) {
-	return w.create(ctx, w.lake.codec.fast.EncodeAll(lines, make([]byte, 0, len(lines)/4)))
-}
+// Pack appends lines, whole ones by arbalest.AppendLine and AppendRejected, in
+// the form that Append takes.
+func (w *Writer) Pack(dst, lines []byte) []byte { return packSegment(dst, lines) }
 
-// create writes a segment of compressed lines.
-func (w *Writer) create(ctx context.Context, body []byte) (arbalest.Receipt, error) {
+// Append makes packed lines durable as one segment. The commit point is the
+// store's Create. After an error the segment may or may not be there; should it
+// be, its events are repeats of those that the caller sends again.
+func (w *Writer) Append(ctx context.Context, packed []byte, _ int) (arbalest.Receipt, error) {
 	n := w.n.Add(1)
 	key := segmentKey(w.id, n)
-	err := w.lake.store.Create(ctx, key, bytes.NewReader(body))
+	err := w.lake.store.Create(ctx, key, bytes.NewReader(packed))
 	if errors.Is(err, arbalest.ErrExists) {
 		// Nobody else has this key: an earlier try of the store's own got through.
 		there, readErr := w.lake.readAll(ctx, key)
-		if readErr == nil && bytes.Equal(there, body) {
+		if readErr == nil && bytes.Equal(there, packed) {
 			err = nil
 		}
 	}
@@ -50,4 +48,9 @@ func (w *Writer) create(ctx context.Context, body []byte) (arbalest.Receipt, err
 		return "", fmt.Errorf("write segment %s: %w", key, err)
 	}
 	return receiptOf(w.id, n), nil
+}
+
+// AppendLines packs and appends lines.
+func (w *Writer) AppendLines(ctx context.Context, lines []byte) (arbalest.Receipt, error) {
+	return w.Append(ctx, w.Pack(nil, lines), len(lines))
 }

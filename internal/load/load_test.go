@@ -36,7 +36,7 @@ func appendEvents(t *testing.T, l *lake.Lake, events ...event) {
 		p := []byte(e.properties)
 		lines = arbalest.AppendLine(lines, arbalest.Event{ID: e.id, Name: arbalest.EventName(e.name), Time: e.at, Received: noon.Add(48 * time.Hour), Hash: xxh3.Hash(p), Properties: p})
 	}
-	if _, err := l.NewWriter().Append(context.Background(), lines); err != nil {
+	if _, err := l.NewWriter().AppendLines(context.Background(), lines); err != nil {
 		t.Fatal(err)
 	}
 }
