@@ -39,8 +39,8 @@ type limitsConfig struct {
 
 // A warehouseConfig bounds what loading may use.
 type warehouseConfig struct {
-	Memory size `yaml:"memory"` // DuckDB's limit. Defaults to what keeps serve below 512MiB
-	Batch  size `yaml:"batch"`  // lines in one transaction. Defaults to 32MiB
+	Memory size `yaml:"memory"` // DuckDB's limit. Defaults to 96MiB in serve, which keeps it below 512MiB, and 512MiB elsewhere
+	Batch  size `yaml:"batch"`  // lines that a sort or a transaction holds at once. Defaults to 32MiB in serve, and 96MiB elsewhere
 }
 
 // An eventConfig declares an event's table.

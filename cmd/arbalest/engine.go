@@ -20,7 +20,7 @@ import (
 // or a servant, which asks the serve that has. Its methods may be called at
 // once.
 type operator interface {
-	// Sync sorts and loads until nothing is left.
+	// Sync sorts and loads what was accepted before the call.
 	Sync(ctx context.Context, show func(progress)) (syncReport, error)
 	// Query runs one statement and gives its result row by row.
 	Query(ctx context.Context, sql string, to rowSink) error
@@ -75,16 +75,19 @@ func openLake(p place, c config) (*lake.Lake, io.Closer, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("open store: %w", err)
 	}
-	l, err := lake.Open(store, lake.Options{Plain: c.Compression == "none"})
+	l, err := lake.Open(store, lake.Options{Plain: c.Compression == "none", FlushBytes: int64(c.Warehouse.Batch)})
 	if err != nil {
 		return nil, nil, errors.Join(err, store.Close())
 	}
 	return l, store, nil
 }
 
-// bulkBatch is the batch of commands that load once and end: nobody promised
-// that they are small, and DuckDB takes large batches faster.
-const bulkBatch = 96 << 20
+// Commands that do one thing and end take more memory than serve, of which it
+// is promised that it is small: DuckDB takes large batches faster.
+const (
+	bulkBatch  = 96 << 20
+	bulkMemory = 512 << 20
+)
 
 func openEngine(ctx context.Context, p place, c config) (*engine, error) {
 	tables, err := c.tables()
@@ -118,11 +121,14 @@ func (e *engine) Sync(ctx context.Context, show func(progress)) (syncReport, err
 func (e *engine) sync(ctx context.Context, show func(progress)) (syncReport, error) {
 	start := time.Now()
 	var r syncReport
-	for {
+	// What lands meanwhile is for the next sync: else a flood of it would keep
+	// this one from loading.
+	for more := true; more; {
 		sorted, err := e.lake.Sort(ctx)
 		if err != nil {
 			return r, err
 		}
+		more = sorted.More
 		if sorted.Commit == 0 {
 			break
 		}

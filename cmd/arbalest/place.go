@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -81,9 +82,8 @@ func (p *place) operate(ctx context.Context) (operator, error) {
 	if err != nil {
 		return nil, err
 	}
-	if c.Warehouse.Batch == 0 {
-		c.Warehouse.Batch = bulkBatch
-	}
+	c.Warehouse.Batch = cmp.Or(c.Warehouse.Batch, bulkBatch)
+	c.Warehouse.Memory = cmp.Or(c.Warehouse.Memory, bulkMemory)
 	return openEngine(ctx, *p, c)
 }
 

@@ -20,9 +20,9 @@ import (
 	"arbalest/internal/lake"
 )
 
-// goMemory is the soft limit of Go's heap in serve. With DuckDB's own limit and
-// what neither counts it keeps the process below 512 MiB.
-const goMemory = 200 << 20
+// goMemory is the soft limit of Go's heap in serve. With DuckDB's own limit, and
+// what neither counts, it keeps the process below 512 MiB.
+const goMemory = 168 << 20
 
 // gcPercent is how much of Go's heap may be garbage, within goMemory. Go's own
 // hundred collects two hundred times a second under a flood, and each time

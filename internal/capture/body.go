@@ -65,7 +65,7 @@ func (h *Handler) decodeBody(in *intake, encodings []string) ([]byte, *fault, er
 		}
 		body = (*to).b
 	}
-	in.shrink(in.size())
+	in.shrink(in.holds())
 	return body, nil, nil
 }
 
@@ -133,14 +133,16 @@ func (in *intake) fill(b *buffer, src io.Reader, length int64) (over bool, err e
 			b.b = b.b[:limit]
 			return true, nil
 		}
-		room *= 2
+		if room *= 2; length >= 0 && len(b.b) <= int(length) { // no more than was announced, for as long as that is true
+			room = min(room, int(length)+1)
+		}
 	}
 }
 
 // grow makes room for n bytes in b, beside all that the intake holds, which
 // may be b's bytes in their old place.
 func (in *intake) grow(b *buffer, n int) error {
-	if err := in.cover(in.size() + n); err != nil {
+	if err := in.cover(in.holds() + n); err != nil {
 		return err
 	}
 	if cap(b.b) < n {
@@ -162,7 +164,7 @@ func (h *Handler) decode(in *intake, dst *buffer, src []byte, encoding string) (
 const gzipState = 64 << 10
 
 func (h *Handler) decodeGzip(in *intake, dst *buffer, src []byte) (over bool, err error) {
-	if err := in.cover(in.size() + gzipState); err != nil {
+	if err := in.cover(in.holds() + gzipState); err != nil {
 		return false, err
 	}
 	z, ok := h.gzips.Get().(*gzip.Reader)
@@ -193,7 +195,7 @@ func (h *Handler) decodeZstd(in *intake, dst *buffer, src []byte) (over bool, er
 		return true, nil
 	}
 	for window = min(window, largest); ; {
-		if err := in.cover(in.size() + zstdState + int(window)); err != nil {
+		if err := in.cover(in.holds() + zstdState + int(window)); err != nil {
 			return false, err
 		}
 		over, err := h.decodeFrames(in, dst, src, window)

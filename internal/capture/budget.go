@@ -68,9 +68,21 @@ func steps(n int64) int64 { return (n + reservationStep - 1) / reservationStep *
 // A buffer is bytes that are used again.
 type buffer struct{ b []byte }
 
+// bytes is what a reservation counts a buffer for: what is in it; a large one
+// whole, for it was made for this request alone. A nil buffer is fine.
+func (b *buffer) bytes() int {
+	switch {
+	case b == nil:
+		return 0
+	case cap(b.b) > maxPooled:
+		return cap(b.b)
+	}
+	return len(b.b)
+}
+
 // maxPooled is the largest buffer that is kept for later. Larger ones are rare,
 // and would hold memory that no reservation knows of.
-const maxPooled = 256 << 10
+const maxPooled = 64 << 10
 
 type buffers struct{ pool sync.Pool }
 

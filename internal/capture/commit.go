@@ -79,21 +79,17 @@ func newCommitter(o Options, b *budget, p *buffers, m *metrics) *committer {
 // together, which makes them smaller.
 const packAlone = 16 << 10
 
-// commit makes lines durable and returns the receipt of their segment. It takes
-// lines over, and held bytes of the budget with them. Where ctx ends first the
-// lines are committed all the same, but nobody is told.
+// commit makes work durable and returns the receipt of its segment. It takes the
+// work over, and held bytes of the budget with it. Where ctx ends first it is
+// committed all the same, but nobody is told.
 //
 // The error wraps arbalest.ErrUnavailable, or is the context's.
-func (c *committer) commit(ctx context.Context, lines *buffer, held int64) (arbalest.Receipt, error) {
-	size, packed := len(lines.b), false
-	if size >= packAlone {
-		form := c.buffers.get(0)
-		form.b = c.appender.Pack(form.b, lines.b)
-		c.buffers.put(lines)
-		lines, packed = form, true
+func (c *committer) commit(ctx context.Context, w work, held int64) (arbalest.Receipt, error) {
+	if w.bytes() >= packAlone && len(w.lines.b) > 0 {
+		w.pack(c.appender, c.buffers)
 	}
-	g, leads := c.join(lines, packed, size, held)
-	c.buffers.put(lines)
+	g, leads := c.join(&w, held)
+	w.drop(c.buffers)
 	switch {
 	case g == nil:
 		c.budget.release(held)
@@ -118,14 +114,15 @@ func (c *committer) commit(ctx context.Context, lines *buffer, held int64) (arba
 // errClosing is the answer to events that come after Close.
 var errClosing = fmt.Errorf("%w: the server is shutting down: send the events again, to another one or later", arbalest.ErrUnavailable)
 
-// join adds lines of a size to the open group, or opens one, which the caller
-// then leads. It returns nil after close.
-func (c *committer) join(lines *buffer, packed bool, size int, held int64) (g *group, leads bool) {
+// join adds work to the open group, or opens one, which the caller then leads.
+// It returns nil after close.
+func (c *committer) join(w *work, held int64) (g *group, leads bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closing {
 		return nil, false
 	}
+	size := w.bytes()
 	if c.open != nil && c.open.size+size > c.segmentBytes {
 		c.shut(c.open)
 	}
@@ -138,11 +135,10 @@ func (c *committer) join(lines *buffer, packed bool, size int, held int64) (g *g
 	g.size += size
 	g.held += held
 	g.requests++
-	to := g.plain
-	if packed {
-		to = g.packed
+	g.plain.b = append(g.plain.b, w.lines.b...)
+	if w.packed != nil {
+		g.packed.b = append(g.packed.b, w.packed.b...)
 	}
-	to.b = append(to.b, lines.b...)
 	if g.size >= c.segmentBytes || g.requests == g.awaited {
 		c.shut(g)
 	}

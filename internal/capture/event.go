@@ -38,7 +38,7 @@ func (h *Handler) serveEvents(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	in := h.intakes.get(h)
-	defer h.intakes.put(in, &h.buffers)
+	defer h.intakes.put(in)
 	v := h.post(r.Context(), in, r.Body, r.ContentLength, encodings)
 	if h.closing.Load() {
 		w.Header().Set("Connection", "close")
@@ -93,9 +93,8 @@ func (h *Handler) takeBody(in *intake, src io.Reader, length int64, encodings []
 			return false, err
 		}
 		body, f = in.raw.b, faultf(BodyTooLarge, "the events of the body need more than the %d bytes that all requests together may hold: send fewer in a request; the body is kept as it came", h.opts.MaxBytesInFlight)
-		in.dropPlain(&h.buffers)
-		h.buffers.put(in.lines)
-		in.lines = h.buffers.get(0)
+		in.dropPlain()
+		in.forget()
 	}
 	return f.code == BodyTooLarge, in.whole(body, f)
 }
@@ -103,13 +102,11 @@ func (h *Handler) takeBody(in *intake, src io.Reader, length int64, encodings []
 // commit hands the lines to a group, with what they hold of the budget, and
 // waits for their segment.
 func (h *Handler) commit(ctx context.Context, in *intake) (arbalest.Receipt, error) {
-	in.drop(&h.buffers)
-	lines := in.lines
-	in.lines = nil
-	in.shrink(len(lines.b))
-	held := in.held
-	in.held = 0
-	return h.committer.commit(ctx, lines, held)
+	in.drop()
+	in.shrink(in.holds())
+	w, held := in.work, in.held
+	in.work, in.held = work{}, 0
+	return h.committer.commit(ctx, w, held)
 }
 
 // refusalOf is the verdict on a request of which nothing was taken.

@@ -318,7 +318,7 @@ func (c *frontConn) answer(r request) (more bool) {
 		c.expect(bodyTimeout)
 	}
 	in := h.intakes.get(h)
-	defer h.intakes.put(in, &h.buffers)
+	defer h.intakes.put(in)
 	v := h.post(context.Background(), in, c, r.length, nil)
 	h.metrics.request(v.status)
 	more = c.drained() && !h.closing.Load()

@@ -17,11 +17,12 @@ import (
 // written and the answer's list of rejections. It is used again.
 type intake struct {
 	reservation
-	opts   *Options
-	reader reader
-	raw    *buffer    // the body as it came
-	plain  [2]*buffer // the body decoded, where it was encoded; in turn
-	lines  *buffer    // accepted events and records of invalid ones
+	opts    *Options
+	buffers *buffers
+	reader  reader
+	raw     *buffer    // the body as it came
+	plain   [2]*buffer // the body decoded, where it was encoded; in turn
+	work               // accepted events and records of invalid ones
 
 	accepted, rejected int
 	codes              []Code // of the rejected ones
@@ -29,27 +30,56 @@ type intake struct {
 	answer             []byte
 }
 
+// Work is lines on their way to a segment.
+type work struct {
+	lines  *buffer // that are not packed yet
+	packed *buffer // in the Appender's form; nil while there are none
+	size   int     // of the lines that are packed, in bytes
+}
+
+// bytes is how large all lines are.
+func (w *work) bytes() int { return w.size + len(w.lines.b) }
+
+// drop gives the buffers back.
+func (w *work) drop(b *buffers) {
+	b.put(w.lines)
+	b.put(w.packed)
+	*w = work{}
+}
+
+// pack packs the lines that are not.
+func (w *work) pack(a Appender, b *buffers) {
+	if w.packed == nil {
+		w.packed = b.get(0)
+	}
+	w.packed.b = a.Pack(w.packed.b, w.lines.b)
+	w.size += len(w.lines.b)
+	w.lines.b = w.lines.b[:0]
+}
+
+// packBlock is how many bytes of lines a request holds before they are packed:
+// so it holds little more than its body.
+const packBlock = 256 << 10
+
 type intakes struct{ pool sync.Pool }
 
 // get returns an empty intake of h.
 func (p *intakes) get(h *Handler) *intake {
 	in, ok := p.pool.Get().(*intake)
 	if !ok {
-		in = &intake{opts: &h.opts}
+		in = &intake{opts: &h.opts, buffers: &h.buffers}
 		in.budget, in.reader.ids = &h.budget, &h.ids
 	}
 	in.reader.received = h.opts.Now().UTC().Truncate(1e6)
-	in.lines = h.buffers.get(0)
 	in.forget()
 	in.answer = in.answer[:0]
 	return in
 }
 
 // put takes an intake back, and its part of the budget.
-func (p *intakes) put(in *intake, b *buffers) {
-	in.drop(b)
-	b.put(in.lines)
-	in.lines = nil
+func (p *intakes) put(in *intake) {
+	in.drop()
+	in.work.drop(in.buffers)
 	in.shrink(0)
 	if cap(in.rejections)+cap(in.answer)+cap(in.reader.compact) <= maxPooled {
 		p.pool.Put(in)
@@ -58,34 +88,46 @@ func (p *intakes) put(in *intake, b *buffers) {
 
 // forget undoes what has been taken.
 func (in *intake) forget() {
-	in.lines.b, in.rejections, in.codes = in.lines.b[:0], in.rejections[:0], in.codes[:0]
+	in.work.drop(in.buffers)
+	in.lines = in.buffers.get(0)
+	in.rejections, in.codes = in.rejections[:0], in.codes[:0]
 	in.accepted, in.rejected = 0, 0
 }
 
 // drop gives the body's buffers back.
-func (in *intake) drop(b *buffers) {
-	in.dropPlain(b)
-	b.put(in.raw)
+func (in *intake) drop() {
+	in.dropPlain()
+	in.buffers.put(in.raw)
 	in.raw = nil
 	in.reader.wire, in.reader.event = wireEvent{}, arbalest.Event{}
 }
 
 // dropPlain gives the buffers of the decoded body back.
-func (in *intake) dropPlain(b *buffers) {
-	b.put(in.plain[0])
-	b.put(in.plain[1])
+func (in *intake) dropPlain() {
+	in.buffers.put(in.plain[0])
+	in.buffers.put(in.plain[1])
 	in.plain = [2]*buffer{}
 }
 
-// size is what the intake holds, in bytes.
-func (in *intake) size() int {
+// holds is what the intake holds, in bytes.
+func (in *intake) holds() int {
 	n := len(in.rejections) + cap(in.reader.compact)
-	for _, b := range [...]*buffer{in.lines, in.raw, in.plain[0], in.plain[1]} {
-		if b != nil {
-			n += len(b.b)
-		}
+	for _, b := range [...]*buffer{in.lines, in.packed, in.raw, in.plain[0], in.plain[1]} {
+		n += b.bytes()
 	}
 	return n
+}
+
+// packFull packs the lines once they are many.
+func (in *intake) packFull() error {
+	if len(in.lines.b) < packBlock {
+		return nil
+	}
+	if err := in.cover(in.holds() + len(in.lines.b)); err != nil {
+		return err
+	}
+	in.pack(in.opts.Appender, in.buffers)
+	return nil
 }
 
 // maxEnvelope is more than _event takes of a line: an id may grow sixfold by
@@ -95,7 +137,7 @@ const maxEnvelope = 6*arbalest.MaxEventID + arbalest.MaxEventName + 256
 // take accepts the event at body[at:end], which the reader's scanner has scanned,
 // or rejects it. The error is that of the reservation.
 func (in *intake) take(body []byte, at, end int, compact bool) error {
-	if err := in.cover(in.size() + end - at + maxEnvelope); err != nil {
+	if err := in.cover(in.holds() + end - at + maxEnvelope); err != nil {
 		return err
 	}
 	if f := in.reader.read(body, at, compact); f != nil {
@@ -103,7 +145,7 @@ func (in *intake) take(body []byte, at, end int, compact bool) error {
 	}
 	in.lines.b = arbalest.AppendLine(in.lines.b, in.reader.event)
 	in.accepted++
-	return nil
+	return in.packFull()
 }
 
 // rejectedEvent is what is known of the event that the reader was given last.
@@ -146,7 +188,7 @@ func (in *intake) rejectEvent(src []byte, f *fault) error {
 
 // record appends an invalid event to the lines and to the answer.
 func (in *intake) record(src []byte, f *fault, r lake.Rejected) error {
-	need := in.size() + recordSize(src) + 12*len(f.reason) + 2*maxEnvelope
+	need := in.holds() + recordSize(src) + 12*len(f.reason) + 2*maxEnvelope
 	if err := in.cover(need); err != nil {
 		return err
 	}
@@ -157,7 +199,7 @@ func (in *intake) record(src []byte, f *fault, r lake.Rejected) error {
 	in.rejections = appendRejection(in.rejections, r.Index, f)
 	in.rejected++
 	in.codes = append(in.codes, f.code)
-	return nil
+	return in.packFull()
 }
 
 // recordSize returns how many bytes of a record are for its body: a JSON string
@@ -180,7 +222,7 @@ func recordSize(body []byte) int {
 func (in *intake) whole(body []byte, f *fault) error {
 	in.forget()
 	for {
-		room := int(in.budget.limit) - in.size() - 12*len(f.reason) - 3*maxEnvelope
+		room := int(in.budget.limit) - in.holds() - 12*len(f.reason) - 3*maxEnvelope
 		if recordSize(body) <= room || len(body) < 1024 {
 			return in.reject(body, f)
 		}

@@ -18,7 +18,7 @@ type Taken struct {
 // taken.
 func (h *Handler) Take(ctx context.Context, lines []byte) (Taken, error) {
 	in := h.intakes.get(h)
-	defer h.intakes.put(in, &h.buffers)
+	defer h.intakes.put(in)
 	s := splitter{in: in, body: lines}
 	if err := s.sequence(0); err != nil {
 		return Taken{}, err
@@ -27,13 +27,7 @@ func (h *Handler) Take(ctx context.Context, lines []byte) (Taken, error) {
 	if taken == (Taken{}) {
 		return taken, nil
 	}
-	in.drop(&h.buffers)
-	held := in.lines
-	in.lines = nil
-	in.shrink(len(held.b))
-	reserved := in.held
-	in.held = 0
 	var err error
-	taken.Receipt, err = h.committer.commit(ctx, held, reserved)
+	taken.Receipt, err = h.commit(ctx, in)
 	return taken, err
 }

@@ -10,8 +10,8 @@ import (
 // Options are a warehouse's settings. The zero value works.
 type Options struct {
 	// MemoryLimit is how many bytes DuckDB's buffers may take; past it, it
-	// writes to TempDir. The process needs about 100 MiB besides. Defaults to
-	// 160 MiB.
+	// writes to TempDir. While it loads, DuckDB takes about 120 MiB besides, which
+	// it does not count. Defaults to 96 MiB.
 	MemoryLimit int64
 	// RecentLimit is how many bytes the ids may take of the hours that events
 	// are coming in for, at 5 bytes each. An hour with more is looked through in
@@ -29,7 +29,7 @@ const minMemory = 32 << 20
 
 func (o Options) withDefaults(path string) Options {
 	if o.MemoryLimit == 0 {
-		o.MemoryLimit = 160 << 20
+		o.MemoryLimit = 96 << 20
 	}
 	if o.RecentLimit == 0 {
 		o.RecentLimit = 64 << 20

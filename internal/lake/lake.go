@@ -32,11 +32,11 @@ type Options struct {
 	// PlanBytes is how much landing, compressed, one sort may take on. It is a
 	// request's worth of memory for keys, not for events. Defaults to 256 MiB.
 	PlanBytes int64
-	// FlushBytes is how many bytes of lines a sort holds at once. Defaults to
-	// 64 MiB.
+	// FlushBytes is how many bytes of lines a sort holds, and a segment more.
+	// Defaults to 32 MiB.
 	FlushBytes int64
 	// SegmentBytes is how many bytes of lines make a gathered segment full: a
-	// sort holds one whole. Defaults to 16 MiB.
+	// sort holds one whole. Defaults to 8 MiB.
 	SegmentBytes int
 	// Parallel is how many objects a sort writes at once. Defaults to 32:
 	// a directory's fsyncs share the journal's commits.
@@ -50,10 +50,10 @@ func (o Options) withDefaults() Options {
 		o.PlanBytes = 256 << 20
 	}
 	if o.FlushBytes == 0 {
-		o.FlushBytes = 64 << 20
+		o.FlushBytes = 32 << 20
 	}
 	if o.SegmentBytes == 0 {
-		o.SegmentBytes = 16 << 20
+		o.SegmentBytes = 8 << 20
 	}
 	if o.Parallel == 0 {
 		o.Parallel = 32

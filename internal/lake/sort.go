@@ -19,6 +19,9 @@ type Sorted struct {
 	Rejected int64
 	Objects  int
 	Bytes    int64 // of lines
+	// More says that there was something in landing when the pass began that it
+	// did not move: there was too much, or it finished what another had begun.
+	More bool
 }
 
 // Sort does one pass: it finishes the commit that somebody began, or begins
@@ -43,14 +46,15 @@ func (l *Lake) Sort(ctx context.Context) (Sorted, error) {
 		if err != nil {
 			return Sorted{}, err
 		}
-		plan, ok, err := l.plan(ctx, head+1)
-		if err == nil && !ok {
-			plan, err = l.makePlan(ctx, head)
+		plan, more, err := l.plan(ctx, head+1)
+		if err == nil && !more {
+			plan, more, err = l.makePlan(ctx, head)
 		}
 		if err != nil || plan.Seq == 0 {
 			return Sorted{}, err
 		}
 		sorted, err := l.finish(ctx, plan)
+		sorted.More = more
 		if errors.Is(err, arbalest.ErrUnknown) {
 			// A segment is gone: has somebody finished the plan meanwhile?
 			if done, probeErr := l.exists(ctx, commitKey(plan.Seq)); probeErr == nil && done {
@@ -72,17 +76,18 @@ func (l *Lake) landingEmpty(ctx context.Context) (bool, error) {
 }
 
 // makePlan claims commit head+1 for what is in landing, or returns the plan of
-// the one who claimed it first. The zero Plan says that there is nothing to do.
+// the one who claimed it first; more says that it leaves something there, or
+// may. The zero Plan says that there is nothing to do.
 //
 // That no segment is consumed twice rests on the order here: the segments of
 // commit head are deleted before plan head+1 is made, so those of all earlier
 // commits are gone, and landing is listed after that.
-func (l *Lake) makePlan(ctx context.Context, head arbalest.Seq) (arbalest.Plan, error) {
+func (l *Lake) makePlan(ctx context.Context, head arbalest.Seq) (plan arbalest.Plan, more bool, err error) {
 	consumed, err := l.consumedBy(ctx, head)
 	if err != nil {
-		return arbalest.Plan{}, err
+		return arbalest.Plan{}, false, err
 	}
-	plan := arbalest.Plan{
+	plan = arbalest.Plan{
 		Format: arbalest.LogFormat, Seq: head + 1, Kind: arbalest.KindSort, Created: time.Now().UTC().Truncate(time.Millisecond),
 		Writer: l.self, FlushBytes: l.opts.FlushBytes, Suffix: suffixZstd,
 	}
@@ -93,29 +98,30 @@ func (l *Lake) makePlan(ctx context.Context, head arbalest.Seq) (arbalest.Plan, 
 	var bytes int64
 	for info, err := range l.store.List(ctx, landingPrefix, "") {
 		if err != nil {
-			return arbalest.Plan{}, fmt.Errorf("list landing: %w", err)
+			return arbalest.Plan{}, false, fmt.Errorf("list landing: %w", err)
 		}
 		if consumed[info.Key] {
 			stale = append(stale, info.Key)
 			continue
 		}
 		if bytes += info.Size; bytes > l.opts.PlanBytes && len(plan.Segments) > 0 {
+			more = true
 			break
 		}
 		plan.Segments = append(plan.Segments, info.Key)
 	}
 	if err := l.deleteAll(ctx, stale); err != nil || len(plan.Segments) == 0 {
-		return arbalest.Plan{}, err
+		return arbalest.Plan{}, false, err
 	}
 	err = l.createJSON(ctx, planKey(plan.Seq), plan)
 	if !errors.Is(err, arbalest.ErrExists) {
-		return plan, err
+		return plan, more, err
 	}
 	winner, ok, err := l.plan(ctx, plan.Seq)
 	if err == nil && !ok {
 		err = fmt.Errorf("%w: plan %d was there and is not", arbalest.ErrCorrupt, plan.Seq)
 	}
-	return winner, err
+	return winner, true, err
 }
 
 // consumedBy returns the segments of a commit; none for commit 0.
