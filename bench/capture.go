@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"fmt"
@@ -128,7 +127,7 @@ func flood(addr string, client, batch int, until time.Time) (events int, took []
 		return 0, nil, err
 	}
 	defer conn.Close()
-	in := bufio.NewReaderSize(conn, 4096)
+	room := make([]byte, 64<<10)
 	var requests [][]byte
 	for r := range 16 {
 		var body []byte
@@ -144,7 +143,7 @@ func flood(addr string, client, batch int, until time.Time) (events int, took []
 		if _, err := conn.Write(requests[n%len(requests)]); err != nil {
 			return events, took, err
 		}
-		if err := readAnswer(in); err != nil {
+		if err := readAnswer(conn, room); err != nil {
 			return events, took, err
 		}
 		took = append(took, time.Since(start))
@@ -154,35 +153,32 @@ func flood(addr string, client, batch int, until time.Time) (events int, took []
 }
 
 // readAnswer reads a 200 with a Content-Length, and takes nothing else.
-func readAnswer(in *bufio.Reader) error {
-	length, status := -1, []byte(nil)
-	for {
-		line, err := in.ReadSlice('\n')
-		if err != nil {
+func readAnswer(conn net.Conn, room []byte) error {
+	for n := 0; n < len(room); {
+		k, err := conn.Read(room[n:])
+		if n += k; err != nil {
 			return err
 		}
-		if status == nil {
-			if !bytes.HasPrefix(line, []byte("HTTP/1.1 200")) {
-				return fmt.Errorf("answer %q", line)
-			}
-			status = line
+		head, body, found := bytes.Cut(room[:n], []byte("\r\n\r\n"))
+		if !found {
 			continue
 		}
-		if len(line) <= 2 {
-			break
+		_, digits, found := bytes.Cut(head, []byte("\r\nContent-Length: "))
+		if !found || !bytes.HasPrefix(head, []byte("HTTP/1.1 200")) {
+			return fmt.Errorf("answer %q", room[:n])
 		}
-		if name, value, _ := bytes.Cut(line, []byte(":")); bytes.EqualFold(name, []byte("Content-Length")) {
-			length = 0
-			for _, c := range bytes.TrimSpace(value) {
-				length = length*10 + int(c-'0')
+		length := 0
+		for _, c := range digits {
+			if c < '0' || c > '9' {
+				break
 			}
+			length = length*10 + int(c-'0')
+		}
+		if len(body) == length {
+			return nil
 		}
 	}
-	if length < 0 {
-		return fmt.Errorf("an answer without Content-Length")
-	}
-	_, err := in.Discard(length)
-	return err
+	return fmt.Errorf("an answer is longer than %d bytes", len(room))
 }
 
 func freeAddress() (string, error) {

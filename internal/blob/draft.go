@@ -12,6 +12,7 @@ import (
 	"os"
 	"path"
 	"strconv"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -42,20 +43,19 @@ type Draft struct {
 	key    arbalest.Key
 	slot   *slot
 	salt   uint64
-	pieces []piece
-	end    int64 // where the next piece goes
-	broken error // of an Append: what is after end is not known
-	buffer []byte
+	pieces []byte // one after another
+	end    int64  // in the slot, where the next piece goes
+	broken error  // of an Append: what is after end is not known
 }
 
-// A piece is where one is in the slot's file.
-type piece struct{ at, size int64 }
-
 // A slot is a file for drafts, one after another. It is locked for as long as
-// its process lives.
+// its process lives. It is written without the page cache where the filesystem
+// can: what is in it is read only after a crash.
 type slot struct {
-	path string
-	file *os.File
+	path   string
+	file   *os.File
+	direct *os.File // the same file; nil if the filesystem cannot
+	buffer []byte   // aligned as direct needs it
 }
 
 const (
@@ -102,24 +102,49 @@ func (f *Draft) Append(ctx context.Context, b []byte) error {
 		return fmt.Errorf("append to draft %s: %w: %d bytes", f.key, arbalest.ErrTooLarge, len(b))
 	}
 	from := f.end
-	f.buffer = f.buffer[:0]
-	if len(f.pieces) == 0 {
+	if f.end == draftBlock { // it begins with its header
 		from = 0
-		f.buffer = appendDraftHeader(f.buffer, f.salt, f.key)
 	}
-	f.buffer = appendPiece(f.buffer, f.salt, b)
-	if err := f.dir.writeSlot(f.slot, f.buffer, from); err != nil {
+	room := f.slot.room(int(next - from))
+	if from == 0 {
+		room = appendDraftHeader(room, f.salt, f.key)
+	}
+	if err := f.dir.writeSlot(f.slot, appendPiece(room, f.salt, b), from); err != nil {
 		f.broken = explain(err)
 		return fmt.Errorf("append to draft %s: %w", f.key, f.broken)
 	}
-	f.pieces = append(f.pieces, piece{f.end + pieceHeader, int64(len(b))})
+	f.pieces = append(f.pieces, b...)
 	f.end = next
 	return nil
 }
 
-// writeSlot writes bytes to a slot, durably.
+// room returns the slot's buffer, empty, with room for n bytes.
+func (s *slot) room(n int) []byte {
+	if cap(s.buffer) < n {
+		s.buffer = aligned(n + n/4)
+	}
+	return s.buffer[:0]
+}
+
+// aligned returns n bytes that begin at a multiple of draftBlock.
+func aligned(n int) []byte {
+	b := make([]byte, n+draftBlock)
+	skip := -int(uintptr(unsafe.Pointer(unsafe.SliceData(b)))) & (draftBlock - 1)
+	return b[skip : skip+n]
+}
+
+// writeSlot writes whole blocks to a slot, durably. They are in the slot's
+// buffer.
 func (d *Dir) writeSlot(s *slot, b []byte, at int64) error {
 	err := d.disk.do("write", s.path, func() error {
+		if s.direct != nil {
+			_, err := s.direct.WriteAt(b, at)
+			if !errors.Is(err, unix.EINVAL) {
+				return err
+			}
+			s.direct.Close() // it was opened, but is not what this filesystem does
+			s.direct = nil
+		}
 		_, err := s.file.WriteAt(b, at)
 		return err
 	})
@@ -134,15 +159,14 @@ func (d *Dir) writeSlot(s *slot, b []byte, at int64) error {
 // got as far: keys of drafts are to be their writer's own. After an error the
 // draft is as it was, but for pieces that it does not take any more.
 func (f *Draft) Publish(ctx context.Context) error {
-	if len(f.pieces) > 0 {
-		body := &pieceReader{file: f.slot.file, pieces: f.pieces}
-		if err := f.dir.Create(ctx, f.key, body); err != nil && !errors.Is(err, arbalest.ErrExists) {
+	if f.end > draftBlock {
+		if err := f.dir.Create(ctx, f.key, bytes.NewReader(f.pieces)); err != nil && !errors.Is(err, arbalest.ErrExists) {
 			f.broken = err
 			return fmt.Errorf("publish draft: %w", err)
 		}
 	}
-	if len(f.pieces) > 0 || f.broken != nil {
-		if err := f.dir.writeSlot(f.slot, make([]byte, draftBlock), 0); err != nil {
+	if f.end > draftBlock || f.broken != nil {
+		if err := f.dir.writeSlot(f.slot, f.slot.room(draftBlock)[:draftBlock], 0); err != nil {
 			return fmt.Errorf("publish draft %s: clear it: %w", f.key, explain(err))
 		}
 	}
@@ -152,13 +176,7 @@ func (f *Draft) Publish(ctx context.Context) error {
 }
 
 // Size returns how many bytes the object will have.
-func (f *Draft) Size() int64 {
-	size := int64(0)
-	for _, p := range f.pieces {
-		size += p.size
-	}
-	return size
-}
+func (f *Draft) Size() int64 { return int64(len(f.pieces)) }
 
 // blocks rounds a size up to whole blocks.
 func blocks(n int64) int64 { return (n + draftBlock - 1) / draftBlock * draftBlock }
@@ -184,36 +202,35 @@ func appendPiece(b []byte, salt uint64, piece []byte) []byte {
 }
 
 // parseDraft reads a slot: the key, and the pieces up to the first that is not
-// whole. The key is empty if there is no draft in it.
-func parseDraft(b []byte) (arbalest.Key, []piece) {
+// whole, one after another. The key is empty if there is no draft in it, and ok
+// false if there is no piece.
+func parseDraft(b []byte) (key arbalest.Key, pieces []byte, ok bool) {
 	if len(b) < draftBlock || string(b[:len(draftMagic)]) != draftMagic ||
 		binary.LittleEndian.Uint32(b[draftBlock-4:]) != crc32.Checksum(b[:draftBlock-4], castagnoli) {
-		return "", nil
+		return "", nil, false
 	}
 	salt := binary.LittleEndian.Uint64(b[8:])
 	length := int(binary.LittleEndian.Uint16(b[16:]))
 	if length > maxKey {
-		return "", nil
+		return "", nil, false
 	}
-	key := arbalest.Key(b[18 : 18+length])
+	key = arbalest.Key(b[18 : 18+length])
 	if ValidKey(key) != nil {
-		return "", nil
+		return "", nil, false
 	}
-	var pieces []piece
-	for at := int64(draftBlock); at+pieceHeader <= int64(len(b)); {
-		head := b[at : at+pieceHeader]
-		size := int64(binary.LittleEndian.Uint32(head[8:]))
-		if binary.LittleEndian.Uint64(head) != salt || size > int64(len(b))-at-pieceHeader {
+	for rest := b[draftBlock:]; len(rest) >= pieceHeader; {
+		size := int64(binary.LittleEndian.Uint32(rest[8:]))
+		if binary.LittleEndian.Uint64(rest) != salt || size > int64(len(rest)-pieceHeader) {
 			break
 		}
-		sum := crc32.Update(crc32.Checksum(head[:12], castagnoli), castagnoli, b[at+pieceHeader:at+pieceHeader+size])
-		if sum != binary.LittleEndian.Uint32(head[12:]) {
+		piece := rest[pieceHeader : pieceHeader+size]
+		if binary.LittleEndian.Uint32(rest[12:]) != crc32.Update(crc32.Checksum(rest[:12], castagnoli), castagnoli, piece) {
 			break
 		}
-		pieces = append(pieces, piece{at + pieceHeader, size})
-		at += blocks(pieceHeader + size)
+		pieces, ok = append(pieces, piece...), true
+		rest = rest[min(blocks(pieceHeader+size), int64(len(rest))):]
 	}
-	return key, pieces
+	return key, pieces, ok
 }
 
 // takeSlot returns a slot that is not in use, or makes one.
@@ -260,6 +277,8 @@ func (d *Dir) makeSlot(ctx context.Context) (*slot, error) {
 		if err := d.writeSlot(s, make([]byte, draftRoom), 0); err != nil {
 			return err
 		}
+		// What writes without the page cache wants a file that is all there.
+		s.direct, _ = openDirect(f.fd(), path.Base(s.path))
 		return f.commit()
 	})
 	if err != nil || !mine {
@@ -289,6 +308,9 @@ func (d *Dir) dropSlot(s *slot) {
 		return
 	}
 	_ = d.disk.do("remove", s.path, func() error { return unix.Unlinkat(d.fd(), s.path, 0) })
+	if s.direct != nil {
+		s.direct.Close()
+	}
 	s.file.Close()
 }
 
@@ -346,8 +368,8 @@ func (d *Dir) recover(ctx context.Context, at string) error {
 	}
 	b, err := io.ReadAll(io.NewSectionReader(file, 0, draftRoom))
 	if err == nil {
-		if key, pieces := parseDraft(b); len(pieces) > 0 {
-			if err = d.Create(ctx, key, &pieceReader{file: bytes.NewReader(b), pieces: pieces}); errors.Is(err, arbalest.ErrExists) {
+		if key, pieces, ok := parseDraft(b); ok {
+			if err = d.Create(ctx, key, bytes.NewReader(pieces)); errors.Is(err, arbalest.ErrExists) {
 				err = nil
 			}
 		}
@@ -358,42 +380,4 @@ func (d *Dir) recover(ctx context.Context, at string) error {
 	}
 	d.dropSlot(s)
 	return nil
-}
-
-// A pieceReader reads pieces one after another.
-type pieceReader struct {
-	file   io.ReaderAt
-	pieces []piece
-	next   int   // of pieces
-	done   int64 // of that one
-}
-
-// Read implements io.Reader.
-func (r *pieceReader) Read(b []byte) (int, error) {
-	for r.next < len(r.pieces) && r.done == r.pieces[r.next].size {
-		r.next, r.done = r.next+1, 0
-	}
-	if r.next == len(r.pieces) {
-		return 0, io.EOF
-	}
-	p := r.pieces[r.next]
-	n, err := r.file.ReadAt(b[:min(int64(len(b)), p.size-r.done)], p.at+r.done)
-	r.done += int64(n)
-	if err == io.EOF { // not yet
-		err = io.ErrUnexpectedEOF
-		if n > 0 {
-			err = nil
-		}
-	}
-	return n, err
-}
-
-// Seek implements io.Seeker for the start alone, which is all that a Store
-// asks of a body.
-func (r *pieceReader) Seek(offset int64, whence int) (int64, error) {
-	if offset != 0 || whence != io.SeekStart {
-		return 0, fmt.Errorf("%w: a draft is read from its start", arbalest.ErrInvalid)
-	}
-	r.next, r.done = 0, 0
-	return 0, nil
 }
