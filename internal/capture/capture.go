@@ -78,8 +78,8 @@ type Options struct {
 	// Linger is how long a group waits for more requests before it is written.
 	// Defaults to 0: only while other segments are being written.
 	Linger time.Duration
-	// Patience is how long a group waits at most for about as many requests as
-	// the one before it had. Defaults to 200 µs; negative is not at all.
+	// Patience is how long a group waits at most for as many requests as the one
+	// before it had. Defaults to 200 µs; negative is not at all.
 	Patience time.Duration
 	// Now is the clock. Defaults to time.Now.
 	Now func() time.Time

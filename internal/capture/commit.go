@@ -176,7 +176,7 @@ func (c *committer) lead(g *group) {
 	runtime.Gosched()
 	c.mu.Lock()
 	// Clients that were answered just now mostly send again at once.
-	g.awaited = c.last * 9 / 10
+	g.awaited = c.last
 	wait := c.open == g && g.requests < g.awaited && c.patience > 0
 	c.mu.Unlock()
 	if wait {

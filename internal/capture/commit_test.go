@@ -125,8 +125,7 @@ func TestLinger(t *testing.T) {
 	})
 }
 
-// A group waits for about as many requests as the one before had, and not for
-// long.
+// A group waits for as many requests as the one before had, and not for long.
 func TestPatience(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &segments{gate: make(chan struct{}, 100)}
@@ -157,22 +156,24 @@ func TestPatience(t *testing.T) {
 		if store.count() != 2 {
 			t.Errorf("ten of twenty requests did not wait")
 		}
-		post(8) // nine tenths
+		post(10)
 		all.Wait()
 		if took := time.Since(start); took != patience/2 || store.count() != 3 {
-			t.Errorf("eighteen of twenty took %v, in %d segments", took, store.count()-2)
+			t.Errorf("twenty of twenty took %v, in %d segments", took, store.count()-2)
 		}
 		start = time.Now()
 		post(2)
 		all.Wait()
 		if took := time.Since(start); took != patience || store.count() != 4 {
-			t.Errorf("two of eighteen took %v, in %d segments", took, store.count()-3)
+			t.Errorf("two of twenty took %v, in %d segments", took, store.count()-3)
 		}
 		start = time.Now()
-		post(2)
-		all.Wait()
-		if took := time.Since(start); took != 0 {
-			t.Errorf("two of two took %v", took)
+		for range 3 {
+			post(1)
+			all.Wait()
+		}
+		if took := time.Since(start); took != patience {
+			t.Errorf("one, one and one after two took %v", took)
 		}
 	})
 }
