@@ -4,13 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"strconv"
-	"time"
 	"unicode/utf8"
 )
-
-// TimeLayout is how times are spelled in stored lines: RFC 3339 in UTC, with
-// no more fractional digits than there are.
-const TimeLayout = "2006-01-02T15:04:05.999999999Z"
 
 // AppendLine appends the event as it is stored, with a newline: its properties
 // with the member _event spliced in front.
@@ -31,49 +26,6 @@ func AppendLine(dst []byte, e Event) []byte {
 	}
 	dst = append(dst, e.Properties[1:]...)
 	return append(dst, '\n')
-}
-
-// AppendTime appends a time of the years 0 to 9999 in TimeLayout.
-func AppendTime(dst []byte, t time.Time) []byte {
-	const daySeconds = 86400
-	sec := t.Unix()
-	days := sec / daySeconds
-	if sec -= days * daySeconds; sec < 0 {
-		sec += daySeconds
-		days--
-	}
-	year, month, day := civil(days)
-	dst = append(dst, byte('0'+year/1000), byte('0'+year/100%10), byte('0'+year/10%10), byte('0'+year%10),
-		'-', byte('0'+month/10), byte('0'+month%10), '-', byte('0'+day/10), byte('0'+day%10),
-		'T', byte('0'+sec/36000), byte('0'+sec/3600%10), ':', byte('0'+sec/600%6), byte('0'+sec/60%10), ':', byte('0'+sec/10%6), byte('0'+sec%10))
-	if nano := t.Nanosecond(); nano > 0 {
-		dst = append(dst, '.')
-		for ; nano > 0; nano = nano % 100_000_000 * 10 {
-			dst = append(dst, byte('0'+nano/100_000_000))
-		}
-	}
-	return append(dst, 'Z')
-}
-
-// civil returns the date, in the Gregorian calendar, of days since 1970-01-01,
-// by Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms",
-// civil_from_days, for years from 0.
-func civil(days int64) (year, month, day int64) {
-	days += 719468
-	era := days / 146097
-	ofEra := days % 146097
-	yearOfEra := (ofEra - ofEra/1460 + ofEra/36524 - ofEra/146096) / 365
-	ofYear := ofEra - (365*yearOfEra + yearOfEra/4 - yearOfEra/100)
-	shifted := (5*ofYear + 2) / 153 // months from March
-	day = ofYear - (153*shifted+2)/5 + 1
-	if month = shifted + 3; month > 12 {
-		month -= 12
-	}
-	year = yearOfEra + era*400
-	if month <= 2 {
-		year++
-	}
-	return year, month, day
 }
 
 // AppendHash appends a hash in 16 hexadecimal digits.
@@ -120,25 +72,60 @@ type Line struct {
 	Rest []byte
 }
 
-// ParseLine reads a stored line, with or without its newline, by the exact
-// spelling of AppendLine. Rest is not looked at beyond its first and last
-// byte. The error wraps ErrCorrupt.
+// ParseLine reads a stored line, as LineParser.Parse does.
 func ParseLine(b []byte) (Line, error) {
+	var p LineParser
+	return p.Parse(b)
+}
+
+// A LineParser reads stored lines, of which one mostly has the name and the time
+// of receipt of the line before. The zero LineParser works.
+type LineParser struct {
+	rest []byte
+	bad  string
+	// What the last line had between its id and the event's time, and between
+	// that and the hash, and what it means.
+	middle, receipt []byte
+	nameSize        int
+	received        int64
+}
+
+// Parse reads a line, with or without its newline, by the exact spelling of
+// AppendLine. Rest is not looked at beyond its first and last byte. The error
+// wraps ErrCorrupt.
+func (p *LineParser) Parse(b []byte) (Line, error) {
 	var l Line
-	p := lineParser{rest: bytes.TrimSuffix(b, []byte{'\n'})}
+	p.rest, p.bad = bytes.TrimSuffix(b, []byte{'\n'}), ""
 	l.ID = p.quoted(`{"_event":{"id":"`)
-	l.Name = p.quoted(`,"name":"`)
-	l.Time = p.time(`,"time":"`)
-	l.Received = p.time(`,"received":"`)
-	l.Hash = p.quoted(`,"hash":"`)
-	p.expect(`}`)
-	if p.bad == "" && len(l.Hash) != 16 {
+	if len(p.middle) > 0 && bytes.HasPrefix(p.rest, p.middle) {
+		l.Name, p.rest = p.rest[len(nameLiteral):][:p.nameSize], p.rest[len(p.middle):]
+	} else {
+		from := p.rest
+		l.Name = p.quoted(nameLiteral)
+		p.expect(`,"time":"`)
+		p.middle, p.nameSize = append(p.middle[:0], from[:len(from)-len(p.rest)]...), len(l.Name)
+	}
+	l.Time = p.time()
+	if len(p.receipt) > 0 && bytes.HasPrefix(p.rest, p.receipt) {
+		l.Received, p.rest = p.received, p.rest[len(p.receipt):]
+	} else {
+		from := p.rest
+		p.expect(`,"received":"`)
+		l.Received = p.time()
+		p.expect(`,"hash":"`)
+		p.receipt, p.received = append(p.receipt[:0], from[:len(from)-len(p.rest)]...), l.Received
+	}
+	if p.bad == "" && len(p.rest) > hashDigits && p.rest[hashDigits] == '"' {
+		l.Hash, p.rest = p.rest[:hashDigits], p.rest[hashDigits+1:]
+	} else if p.bad == "" {
 		p.bad = "a hash of other than 16 digits"
 	}
+	p.expect(`}`)
 	if p.bad == "" && (len(p.rest) == 0 || p.rest[len(p.rest)-1] != '}' || p.rest[0] != ',' && len(p.rest) != 1) {
 		p.bad = "no properties after its envelope"
 	}
 	if p.bad != "" {
+		p.middle, p.receipt = p.middle[:0], p.receipt[:0] // they may be cut short
 		return Line{}, fmt.Errorf("%w: stored line %.60q has %s", ErrCorrupt, b, p.bad)
 	}
 	l.Rest = p.rest
@@ -147,6 +134,11 @@ func ParseLine(b []byte) (Line, error) {
 	}
 	return l, nil
 }
+
+const (
+	nameLiteral = `,"name":"`
+	hashDigits  = 16
+)
 
 // UnquoteID returns the id's text.
 func (l Line) UnquoteID() string {
@@ -171,12 +163,7 @@ func (l Line) UnquoteID() string {
 	return string(out)
 }
 
-type lineParser struct {
-	rest []byte
-	bad  string
-}
-
-func (p *lineParser) expect(lit string) {
+func (p *LineParser) expect(lit string) {
 	if p.bad != "" {
 		return
 	}
@@ -189,70 +176,53 @@ func (p *lineParser) expect(lit string) {
 
 // quoted reads lit, which ends with a quote, and returns what is before the
 // string's closing quote, escapes as they are.
-func (p *lineParser) quoted(lit string) []byte {
+func (p *LineParser) quoted(lit string) []byte {
 	p.expect(lit)
 	if p.bad != "" {
 		return nil
 	}
-	for i := 0; i < len(p.rest); i++ {
-		switch p.rest[i] {
+	end := bytes.IndexByte(p.rest, '"')
+	if end >= 0 && bytes.IndexByte(p.rest[:end], '\\') >= 0 {
+		end = unescapedQuote(p.rest)
+	}
+	if end < 0 {
+		p.bad = "a string that does not end"
+		return nil
+	}
+	s := p.rest[:end]
+	p.rest = p.rest[end+1:]
+	return s
+}
+
+// unescapedQuote returns the index of the first quote without a backslash, or
+// -1.
+func unescapedQuote(b []byte) int {
+	for i := 0; i < len(b); i++ {
+		switch b[i] {
 		case '\\':
 			i++
 		case '"':
-			s := p.rest[:i]
-			p.rest = p.rest[i+1:]
-			return s
+			return i
 		}
 	}
-	p.bad = "a string that does not end"
-	return nil
+	return -1
 }
 
-func (p *lineParser) time(lit string) int64 {
-	s := p.quoted(lit)
+// time reads a time up to after its closing quote.
+func (p *LineParser) time() int64 {
 	if p.bad != "" {
 		return 0
 	}
-	us, ok := parseStoredTime(s)
-	if !ok {
-		p.bad = "a time that is not " + TimeLayout
+	end := len("2006-01-02T15:04:05Z")
+	if len(p.rest) <= end || p.rest[end] != '"' { // it has a fraction
+		end = bytes.IndexByte(p.rest, '"')
 	}
-	return us
-}
-
-// parseStoredTime reads a time in TimeLayout, in microseconds.
-func parseStoredTime(s []byte) (us int64, ok bool) {
-	if len(s) < 20 || s[4] != '-' || s[7] != '-' || s[10] != 'T' || s[13] != ':' || s[16] != ':' || s[len(s)-1] != 'Z' {
-		return 0, false
-	}
-	num := func(from, to int) int {
-		n := 0
-		for _, c := range s[from:to] {
-			if c < '0' || c > '9' {
-				ok = false
-			}
-			n = n*10 + int(c-'0')
+	if end >= 0 {
+		if us, ok := parseStoredTime(p.rest[:end]); ok {
+			p.rest = p.rest[end+1:]
+			return us
 		}
-		return n
 	}
-	ok = true
-	year, month, day := num(0, 4), num(5, 7), num(8, 10)
-	hour, minute, sec := num(11, 13), num(14, 16), num(17, 19)
-	frac, digits := 0, 0
-	if len(s) > 20 {
-		if s[19] != '.' || len(s) > 30 || len(s) == 21 {
-			return 0, false
-		}
-		digits = min(len(s)-21, 6)
-		num(20, len(s)-1)
-		frac = num(20, 20+digits)
-	}
-	if !ok || month < 1 || month > 12 || day < 1 || day > 31 || hour > 23 || minute > 59 || sec > 59 {
-		return 0, false
-	}
-	for ; digits < 6; digits++ {
-		frac *= 10
-	}
-	t := time.Date(year, time.Month(month), day, hour, minute, sec, 0, time.UTC)
-	return t.Unix()*1_000_000 + int64(frac), t.Day() == day
+	p.bad = "a time that is not " + TimeLayout
+	return 0
 }

@@ -2,6 +2,8 @@ package arbalest
 
 import (
 	"errors"
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 )
@@ -34,13 +36,26 @@ func TestParseLineRefuses(t *testing.T) {
 	}
 }
 
+// FuzzParseLine reads two lines with one parser, and each with one of its own.
 func FuzzParseLine(f *testing.F) {
-	f.Add([]byte(`{"_event":{"id":"x","name":"a","time":"2015-08-18T06:36:40Z","received":"2026-11-22T20:12:03.12Z","hash":"9f86d081884c7d65"},"a":1}`))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		if l, err := ParseLine(b); err == nil {
-			_ = l.UnquoteID()
-		} else if !errors.Is(err, ErrCorrupt) {
-			t.Errorf("%v", err)
+	const line = `{"_event":{"id":"x","name":"a","time":"2015-08-18T06:36:40Z","received":"2026-11-22T20:12:03.12Z","hash":"9f86d081884c7d65"},"a":1}`
+	f.Add([]byte(line), []byte(line))
+	f.Add([]byte(line), []byte(strings.Replace(line, `"a"`, `"b"`, 1)))
+	f.Add([]byte(line[:90]), []byte(line))
+	f.Add([]byte(line), []byte(strings.ReplaceAll(line, "2026", "2025")))
+	f.Fuzz(func(t *testing.T, a, b []byte) {
+		var p LineParser
+		for _, line := range [][]byte{a, b} {
+			l, err := p.Parse(line)
+			if err == nil {
+				_ = l.UnquoteID()
+			} else if !errors.Is(err, ErrCorrupt) {
+				t.Errorf("%v", err)
+			}
+			alone, errAlone := ParseLine(line)
+			if fmt.Sprint(l, err) != fmt.Sprint(alone, errAlone) {
+				t.Errorf("%q: %v, %v after another, %v, %v alone", line, l, err, alone, errAlone)
+			}
 		}
 	})
 }
@@ -95,5 +110,16 @@ func TestAppendTime(t *testing.T) {
 	for _, nano := range []int{1, 10, 1_000, 123_000_000, 120_000_000, 100_000_000, 999_999_999} {
 		check(time.Date(2026, 11, 24, 1, 2, 3, nano, time.FixedZone("", 3600)))
 		check(time.Date(1969, 12, 31, 23, 59, 59, nano, time.UTC))
+	}
+}
+
+func BenchmarkParseLine(b *testing.B) {
+	line := AppendLine(nil, Event{ID: "0123456789ab-012345", Name: "bench.order", Time: time.Unix(1.7e9, 0), Received: time.Unix(1.8e9, 123e6), Properties: []byte(`{"a":1}`)})
+	b.SetBytes(int64(len(line)))
+	var p LineParser
+	for b.Loop() {
+		if _, err := p.Parse(line); err != nil {
+			b.Fatal(err)
+		}
 	}
 }

@@ -12,6 +12,7 @@ type builder struct {
 	rows    int // that are done
 	room    int // lines of the block
 
+	parser  arbalest.LineParser
 	scan    scanner // of the line
 	event   arbalest.Line
 	seen    []int32 // by node: the last line that had it
@@ -77,7 +78,7 @@ func (b *builder) line(line []byte, object int32, number int64) {
 	b.serial++
 	b.at = LoadError{Object: object, Line: number}
 	var err error
-	if b.event, err = arbalest.ParseLine(line); err != nil {
+	if b.event, err = b.parser.Parse(line); err != nil {
 		b.corrupt(line, err.Error(), len(b.errors))
 		return
 	}
@@ -142,10 +143,8 @@ func (b *builder) envelope() (reason string) {
 	if end != start+len(id)+1 {
 		return "the id is not a JSON string: " + b.scan.err.Reason
 	}
-	for _, c := range hash {
-		if c-'0' > 9 && c-'a' > 5 {
-			return "the hash is not of hexadecimal digits in lower case"
-		}
+	if !isHex(hash) {
+		return "the hash is not of hexadecimal digits in lower case"
 	}
 	if !b.put(eventID, b.scan.src[start-1:end], escaped) {
 		return "the id is longer than 255 bytes"
@@ -157,6 +156,15 @@ func (b *builder) envelope() (reason string) {
 	c.vector.Data = append(c.vector.Data, hash...)
 	c.endText(b.rows)
 	return ""
+}
+
+func isHex(b []byte) bool {
+	for _, c := range b {
+		if c-'0' > 9 && c-'a' > 5 {
+			return false
+		}
+	}
+	return true
 }
 
 // column returns a column that has room.

@@ -44,10 +44,10 @@ func parseTime(s []byte) (t instant, bad string) {
 	switch {
 	case min(year, month, day) < 0:
 		return t, notTime
-	case year < 1 || month < 1 || month > 12 || day < 1 || day > daysIn(year, month):
+	case year < 1 || month < 1 || month > 12 || day < 1 || day > arbalest.DaysIn(year, month):
 		return t, "is a date that does not exist"
 	}
-	t.second = daysSince1970(year, month, day) * 86400
+	t.second = arbalest.DaysSince1970(year, month, day) * 86400
 	if len(s) == 10 {
 		return t, ""
 	}
@@ -146,28 +146,6 @@ func digits(s []byte) int {
 		n = n*10 + int(c)
 	}
 	return n
-}
-
-// daysIn returns how many days a month has.
-func daysIn(year, month int) int {
-	if month == 2 && year%4 == 0 && (year%100 != 0 || year%400 == 0) {
-		return 29
-	}
-	return [...]int{31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31}[month-1]
-}
-
-// daysSince1970 returns the days from 1970-01-01 to a date of the Gregorian
-// calendar, by Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms",
-// days_from_civil, for years from 1.
-func daysSince1970(year, month, day int) int64 {
-	if month <= 2 {
-		year--
-		month += 12
-	}
-	era := year / 400
-	ofEra := year % 400
-	ofYear := (153*(month-3)+2)/5 + day - 1
-	return int64(era*146097 + ofEra*365 + ofEra/4 - ofEra/100 + ofYear - 719468)
 }
 
 // IDTime returns the time, in UTC and milliseconds, that is inside an id which

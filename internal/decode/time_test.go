@@ -56,7 +56,7 @@ func TestParseTimeRefuses(t *testing.T) {
 func TestDays(t *testing.T) {
 	day := time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC)
 	for ; day.Year() < 10000; day = day.AddDate(0, 0, 1) {
-		if got := daysSince1970(day.Year(), int(day.Month()), day.Day()); got*86400 != day.Unix() {
+		if got := arbalest.DaysSince1970(day.Year(), int(day.Month()), day.Day()); got*86400 != day.Unix() {
 			t.Fatalf("%v: %d", day, got)
 		}
 	}

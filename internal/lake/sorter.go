@@ -89,6 +89,7 @@ func (s *sorter) split(packed []byte, segment arbalest.Key, rejections map[arbal
 	}
 	events := make([]placed, 0, bytes.Count(lines, []byte{'\n'}))
 	var at arbalest.Partition
+	var parser arbalest.LineParser
 	for len(lines) > 0 {
 		end := bytes.IndexByte(lines, '\n') + 1
 		if end == 0 {
@@ -106,7 +107,7 @@ func (s *sorter) split(packed []byte, segment arbalest.Key, rejections map[arbal
 			rejected[hour] = append(rejected[hour], line...)
 			continue
 		}
-		l, err := arbalest.ParseLine(line)
+		l, err := parser.Parse(line)
 		if err != nil {
 			return nil, fmt.Errorf("segment %s: %w", segment, err)
 		}

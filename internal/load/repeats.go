@@ -1,6 +1,9 @@
 package load
 
 import (
+	"math/bits"
+	"math/rand/v2"
+
 	"github.com/zeebo/xxh3"
 
 	"arbalest/internal/decode"
@@ -17,18 +20,23 @@ const (
 	hashColumn
 )
 
-// A sighting is a row of the batch that an id was seen in. Rows with the same
-// hash of the id are chained, newest first.
+// A sighting is a row of the batch that an id was seen in. Rows whose ids have
+// the same hash are chained, newest first.
 type sighting struct {
+	hash       uint64 // of the id
 	chunk, row int32
 	earlier    int32 // 1 + its index, 0 for none
 }
 
-// repeats finds the rows of a batch that repeat an earlier row of it.
+// repeats finds the rows of a batch that repeat an earlier row of it. Go's map
+// would take four times as long.
 type repeats struct {
-	batch  TableBatch
-	newest map[uint64]int32 // hash of id to 1 + index of the newest sighting
-	seen   []sighting
+	batch TableBatch
+	seed  uint64 // of the hash: nobody can send ids that collide
+	seen  []sighting
+	// slots are a table with open addressing, of the newest sighting of each
+	// hash: 1 + its index, 0 for none. At most half are taken.
+	slots []int32
 }
 
 // findRepeats fills in Keep, ByReceipt, Repeats, Conflicts and ConflictRows by
@@ -38,7 +46,7 @@ func findRepeats(b TableBatch) TableBatch {
 	for _, c := range b.Chunks {
 		rows += c.Rows
 	}
-	r := repeats{batch: b, newest: make(map[uint64]int32, rows), seen: make([]sighting, 0, rows)}
+	r := repeats{batch: b, seed: rand.Uint64(), seen: make([]sighting, 0, rows), slots: make([]int32, 1<<bits.Len(uint(2*rows)))}
 	r.batch.Repeats, r.batch.Conflicts = make([]int64, len(b.Objects)), make([]int64, len(b.Objects))
 	for i, c := range b.Chunks {
 		for row := range c.Rows {
@@ -48,6 +56,16 @@ func findRepeats(b TableBatch) TableBatch {
 	return r.batch
 }
 
+// slot returns the place of a hash among the slots: its own, or a free one.
+func (r *repeats) slot(hash uint64) *int32 {
+	mask := uint64(len(r.slots) - 1)
+	for i := hash & mask; ; i = (i + 1) & mask {
+		if at := &r.slots[i]; *at == 0 || r.seen[*at-1].hash == hash {
+			return at
+		}
+	}
+}
+
 func (r *repeats) look(chunk, row int32, c *decode.Chunk) {
 	id := text(&c.Columns[idColumn], row)
 	at := c.Columns[timeColumn].Int64[row]
@@ -55,8 +73,9 @@ func (r *repeats) look(chunk, row int32, c *decode.Chunk) {
 	if this.ByReceipt {
 		r.batch.ByReceipt = setBit(r.batch.ByReceipt, r.batch.Chunks, chunk, row)
 	}
-	h := xxh3.Hash(id)
-	for i := r.newest[h]; i != 0; i = r.seen[i-1].earlier {
+	hash := xxh3.HashSeed(id, r.seed)
+	newest := r.slot(hash)
+	for i := *newest; i != 0; i = r.seen[i-1].earlier {
 		s := r.seen[i-1]
 		kept := r.batch.Chunks[s.chunk]
 		if string(text(&kept.Columns[idColumn], s.row)) != string(id) || !this.Repeats(kept.Columns[timeColumn].Int64[s.row]) {
@@ -65,8 +84,8 @@ func (r *repeats) look(chunk, row int32, c *decode.Chunk) {
 		r.drop(chunk, row, c, string(text(&kept.Columns[hashColumn], s.row)))
 		return
 	}
-	r.seen = append(r.seen, sighting{chunk, row, r.newest[h]})
-	r.newest[h] = int32(len(r.seen))
+	r.seen = append(r.seen, sighting{hash, chunk, row, *newest})
+	*newest = int32(len(r.seen))
 }
 
 // drop leaves a row out, and records a conflict if it is not what was kept.
