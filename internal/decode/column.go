@@ -24,9 +24,10 @@ type column struct {
 	arbalest.Column
 	inferred bool // values must be of the column's own kind, and exact
 	vector   Vector
-	room     int // rows that the vector has room for; 0 until there is a value
-	used     int // rows with a value
-	filled   int // rows whose end is in Offsets
+	room     int  // rows that the vector has room for; 0 until there is a value
+	used     int  // rows with a value
+	gaps     bool // not the first rows alone have one: vector.Valid says which
+	filled   int  // rows whose end is in Offsets
 }
 
 // put writes a valid JSON value other than null, and says whether it fits.

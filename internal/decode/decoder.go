@@ -2,6 +2,7 @@ package decode
 
 import (
 	"bytes"
+	"encoding/json"
 	"sync"
 
 	"arbalest"
@@ -37,6 +38,7 @@ type node struct {
 	path     string // appendPath's
 	depth    int    // elements of path
 	key      string // the last of them
+	literal  string // key as it begins a member where it is spelled plainly: "key":
 	place    int    // among its parent's children
 	columns  []int  // that hold the value
 	text     bool   // one of columns takes an object, as text
@@ -76,6 +78,9 @@ func (d *Decoder) grow(n *node, key string) *node {
 		return child
 	}
 	child := &node{id: d.nodes, path: string(appendPath([]byte(n.path), []byte(key))), depth: n.depth + 1, key: key, place: len(n.children)}
+	if plain, _ := json.Marshal(key); string(plain) == `"`+key+`"` {
+		child.literal = `"` + key + `":`
+	}
 	d.nodes++
 	if n.index == nil {
 		n.index = map[string]*node{}

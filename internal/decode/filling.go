@@ -4,7 +4,7 @@ import "arbalest"
 
 // begin prepares a column for another block. Its memory is used again.
 func (c *column) begin() {
-	c.room, c.used, c.filled = 0, 0, 0
+	c.room, c.used, c.filled, c.gaps = 0, 0, 0, false
 	c.vector.Data = c.vector.Data[:0]
 }
 
@@ -12,7 +12,6 @@ func (c *column) begin() {
 func (c *column) prepare(rows int) {
 	c.room = rows
 	v := &c.vector
-	v.Valid = zeros(v.Valid, (rows+7)/8)
 	switch c.Type.Kind {
 	case arbalest.Boolean:
 		v.Bits = zeros(v.Bits, (rows+7)/8)
@@ -43,10 +42,44 @@ func zeros[E any](s []E, n int) []E {
 	return s
 }
 
-// mark notes that a row has a value.
+// mark notes that a row has a value. Rows come in their order.
 func (c *column) mark(row int) {
+	if c.gaps || row != c.used {
+		c.markAfterGap(row)
+		return
+	}
+	c.used++
+}
+
+// markAfterGap is mark where a row before is NULL: only then are there bits to
+// be kept.
+func (c *column) markAfterGap(row int) {
+	if !c.gaps {
+		c.makeValid()
+	}
 	c.vector.Valid[row>>3] |= 1 << (row & 7)
 	c.used++
+}
+
+// makeValid makes the bits of a column whose first rows have values and no
+// others.
+func (c *column) makeValid() {
+	c.gaps = true
+	c.vector.Valid = zeros(c.vector.Valid, (c.room+7)/8)
+	for i := range c.used >> 3 {
+		c.vector.Valid[i] = 0xff
+	}
+	if rest := c.used & 7; rest > 0 {
+		c.vector.Valid[c.used>>3] = 1<<rest - 1
+	}
+}
+
+// has says whether the row, the last that was begun, has a value.
+func (c *column) has(row int) bool {
+	if c.gaps {
+		return c.vector.Valid[row>>3]>>(row&7)&1 != 0
+	}
+	return row < c.used
 }
 
 // startText brings Offsets up to the row, whose text is then to be appended to
@@ -67,10 +100,12 @@ func (c *column) endText(row int) {
 
 // takeBack removes the value of a row, if it has one, and of none after it.
 func (c *column) takeBack(row int) {
-	if c.room == 0 || c.vector.Valid[row>>3]>>(row&7)&1 == 0 {
+	if c.room == 0 || !c.has(row) {
 		return
 	}
-	c.vector.Valid[row>>3] &^= 1 << (row & 7)
+	if c.gaps {
+		c.vector.Valid[row>>3] &^= 1 << (row & 7)
+	}
 	c.used--
 	if c.filled > row {
 		c.filled = row
@@ -82,11 +117,15 @@ func (c *column) takeBack(row int) {
 // NULL is zero, or empty; only rows that were taken back may have left a value
 // there.
 func (c *column) finish(rows int) Vector {
+	if c.used < rows && !c.gaps {
+		c.makeValid()
+	}
 	v := c.vector
 	v.Type, v.Nulls = c.Type, rows-c.used
-	v.Valid = v.Valid[:(rows+7)/8]
 	if v.Nulls == 0 {
 		v.Valid = nil
+	} else {
+		v.Valid = v.Valid[:(rows+7)/8]
 	}
 	if v.Offsets != nil {
 		c.startText(rows)

@@ -1,6 +1,10 @@
 package decode
 
-import "arbalest"
+import (
+	"bytes"
+
+	"arbalest"
+)
 
 // properties writes the columns of the event's properties. The reason is why
 // the line is not valid.
@@ -26,6 +30,14 @@ func (b *builder) members(i int, n *node, depth int) int {
 	next := 0
 	i, more := s.open(i, 1, '}')
 	for more {
+		if n != nil && next < len(n.children) {
+			// Events of one name mostly spell their properties in the same way.
+			if child := n.children[next]; child.literal != "" && bytes.HasPrefix(s.src[i:], []byte(child.literal)) {
+				next++
+				i, more = s.next(b.value(s.space(i+len(child.literal)), child), '}')
+				continue
+			}
+		}
 		k, value := s.name(i)
 		if value < 0 {
 			return -1

@@ -15,6 +15,7 @@ import (
 // their state between calls and may be used at once by many.
 type codec struct {
 	dense *zstd.Encoder
+	whole *zstd.Decoder // for objects that are held whole
 	// streams are decoders that are not in use: making one costs more than
 	// reading a small object with it.
 	streams *sync.Pool
@@ -28,7 +29,11 @@ func newCodec() (codec, error) {
 	if err != nil {
 		return codec{}, fmt.Errorf("make encoder: %w", err)
 	}
-	return codec{dense, new(sync.Pool)}, nil
+	whole, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderMaxMemory(maxSegment), zstd.WithDecoderLowmem(true))
+	if err != nil {
+		return codec{}, fmt.Errorf("make decoder: %w", err)
+	}
+	return codec{dense, whole, new(sync.Pool)}, nil
 }
 
 // pack compresses a partition's lines as the suffix says.
@@ -37,6 +42,18 @@ func (c codec) pack(dst, lines []byte, suffix string) []byte {
 		return append(dst, lines...)
 	}
 	return c.dense.EncodeAll(lines, dst)
+}
+
+// unpack is pack's inverse, for an object held whole.
+func (c codec) unpack(dst, b []byte, key arbalest.Key) ([]byte, error) {
+	if !strings.HasSuffix(string(key), ".zst") {
+		return append(dst, b...), nil
+	}
+	out, err := c.whole.DecodeAll(b, dst)
+	if err != nil {
+		return dst, fmt.Errorf("%w: decompress %s: %v", arbalest.ErrCorrupt, key, err)
+	}
+	return out, nil
 }
 
 // A lineReader decompresses a stream, and closes what is below it.

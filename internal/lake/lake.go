@@ -63,10 +63,11 @@ func (o Options) withDefaults() Options {
 
 // A Lake is one store's events. Its methods may be called at once.
 type Lake struct {
-	store blob.Store
-	opts  Options
-	codec codec
-	self  string // names this process in plans
+	store  blob.Store
+	opts   Options
+	codec  codec
+	packed sync.Pool // of *bytes.Buffer
+	self   string    // names this process in plans
 
 	mu        sync.Mutex
 	head      arbalest.Seq             // known to be done; the log may have gone on
@@ -94,6 +95,26 @@ func (l *Lake) Lines(ctx context.Context, key arbalest.Key) (io.ReadCloser, erro
 		return nil, fmt.Errorf("read %s: %w", key, err)
 	}
 	return l.codec.open(key, r)
+}
+
+// AppendLines appends an object's lines, decompressed, to dst. It is faster than
+// Lines for an object that dst has room for.
+func (l *Lake) AppendLines(ctx context.Context, dst []byte, key arbalest.Key) ([]byte, error) {
+	r, err := l.store.Get(ctx, key, 0, blob.Whole)
+	if err != nil {
+		return dst, fmt.Errorf("read %s: %w", key, err)
+	}
+	defer r.Close()
+	packed, ok := l.packed.Get().(*bytes.Buffer)
+	if !ok {
+		packed = new(bytes.Buffer)
+	}
+	defer l.packed.Put(packed)
+	packed.Reset()
+	if _, err := packed.ReadFrom(r); err != nil {
+		return dst, fmt.Errorf("read %s: %w", key, err)
+	}
+	return l.codec.unpack(dst, packed.Bytes(), key)
 }
 
 // readAll reads a small object whole.

@@ -14,8 +14,14 @@ import (
 	"arbalest/internal/decode"
 )
 
-// blockBytes is how many bytes of lines are decoded at a time, into one chunk.
-const blockBytes = 1 << 20
+const (
+	// blockBytes is about how many bytes of lines are decoded at a time, into
+	// one chunk.
+	blockBytes = 1 << 20
+	// wholeBytes is the most bytes of lines that an object may have to be read
+	// whole, which is faster, into one block.
+	wholeBytes = 4 << 20
+)
 
 // decode makes a table's batch of its objects. Where they have columns that the
 // table has not, the definition grows and they are decoded again.
@@ -150,6 +156,9 @@ func (r *reader) read(ctx context.Context) error {
 // is full. What the commit says of the object must be true of it.
 func (r *reader) object(ctx context.Context, index int32) error {
 	o := r.objects[index]
+	if o.Bytes <= wholeBytes {
+		return r.whole(ctx, o, index)
+	}
 	src, err := r.loader.lake.Lines(ctx, o.Key)
 	if err != nil {
 		return fmt.Errorf("commit %d: %w", o.Commit, err)
@@ -182,9 +191,45 @@ func (r *reader) object(ctx context.Context, index int32) error {
 			r.block, mark = decode.Block{Lines: rest}, 0
 		}
 	}
+	return asCommitted(o, lines, size)
+}
+
+// asCommitted holds that an object is what its commit says.
+func asCommitted(o ObjectRef, lines, size int64) error {
 	if lines != o.Events || size != o.Bytes {
 		return fmt.Errorf("%w: commit %d says that %s has %d lines and %d bytes, it has %d and %d", arbalest.ErrCorrupt, o.Commit, o.Key, o.Events, o.Bytes, lines, size)
 	}
+	return nil
+}
+
+// whole adds an object's lines to the block, and sends the block if it is full.
+func (r *reader) whole(ctx context.Context, o ObjectRef, index int32) (err error) {
+	if len(r.block.Lines) > 0 && len(r.block.Lines)+int(o.Bytes) > cap(r.block.Lines) {
+		if err := r.send(ctx); err != nil {
+			return err
+		}
+		r.block.Lines = (*r.buffers.Get().(*[]byte))[:0]
+	}
+	if cap(r.block.Lines) < int(o.Bytes) {
+		r.block.Lines = make([]byte, 0, max(o.Bytes, 2*blockBytes))
+	}
+	start := len(r.block.Lines)
+	if r.block.Lines, err = r.loader.lake.AppendLines(ctx, r.block.Lines, o.Key); err != nil {
+		return fmt.Errorf("commit %d: %w", o.Commit, err)
+	}
+	lines := r.block.Lines[start:]
+	if len(lines) > 0 && lines[len(lines)-1] != '\n' {
+		return fmt.Errorf("%w: commit %d: the last line of %s does not end", arbalest.ErrCorrupt, o.Commit, o.Key)
+	}
+	n := bytes.Count(lines, []byte{'\n'})
+	r.block.Spans = append(r.block.Spans, decode.Span{Object: index, FirstLine: 1, Lines: n})
+	if err := asCommitted(o, int64(n), int64(len(lines))); err != nil || len(r.block.Lines) < blockBytes {
+		return err
+	}
+	if err := r.send(ctx); err != nil {
+		return err
+	}
+	r.block.Lines = (*r.buffers.Get().(*[]byte))[:0]
 	return nil
 }
 
