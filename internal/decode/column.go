@@ -26,6 +26,7 @@ type column struct {
 	vector   Vector
 	room     int  // rows that the vector has room for; 0 until there is a value
 	used     int  // rows with a value
+	next     int  // after the last row that was made to have one, or NULL
 	gaps     bool // not the first rows alone have one: vector.Valid says which
 	filled   int  // rows whose end is in Offsets
 }

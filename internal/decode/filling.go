@@ -4,11 +4,12 @@ import "arbalest"
 
 // begin prepares a column for another block. Its memory is used again.
 func (c *column) begin() {
-	c.room, c.used, c.filled, c.gaps = 0, 0, 0, false
+	c.room, c.used, c.next, c.filled, c.gaps = 0, 0, 0, 0, false
 	c.vector.Data = c.vector.Data[:0]
 }
 
-// prepare makes room for rows, all NULL.
+// prepare makes room for rows. What is in it is of an earlier block: a row is
+// zeroed when it is found to be NULL.
 func (c *column) prepare(rows int) {
 	c.room = rows
 	v := &c.vector
@@ -16,70 +17,83 @@ func (c *column) prepare(rows int) {
 	case arbalest.Boolean:
 		v.Bits = zeros(v.Bits, (rows+7)/8)
 	case arbalest.SmallInt:
-		v.Int16 = zeros(v.Int16, rows)
+		v.Int16 = sized(v.Int16, rows)
 	case arbalest.Integer, arbalest.Date:
-		v.Int32 = zeros(v.Int32, rows)
+		v.Int32 = sized(v.Int32, rows)
 	case arbalest.BigInt, arbalest.Timestamp, arbalest.TimestampTZ:
-		v.Int64 = zeros(v.Int64, rows)
+		v.Int64 = sized(v.Int64, rows)
 	case arbalest.Decimal:
-		v.Int128 = zeros(v.Int128, rows)
+		v.Int128 = sized(v.Int128, rows)
 	case arbalest.Real:
-		v.Float32 = zeros(v.Float32, rows)
+		v.Float32 = sized(v.Float32, rows)
 	case arbalest.Double:
-		v.Float64 = zeros(v.Float64, rows)
+		v.Float64 = sized(v.Float64, rows)
 	default:
-		v.Offsets = zeros(v.Offsets, rows+1)
+		v.Offsets = sized(v.Offsets, rows+1)
+		v.Offsets[0] = 0
 	}
+}
+
+// sized returns n elements, in s where it has room.
+func sized[E any](s []E, n int) []E {
+	if cap(s) < n {
+		return make([]E, n)
+	}
+	return s[:n]
 }
 
 // zeros returns n zero elements, in s where it has room.
 func zeros[E any](s []E, n int) []E {
-	if cap(s) < n {
-		return make([]E, n)
-	}
-	s = s[:n]
+	s = sized(s, n)
 	clear(s)
 	return s
 }
 
 // mark notes that a row has a value. Rows come in their order.
 func (c *column) mark(row int) {
-	if c.gaps || row != c.used {
-		c.markAfterGap(row)
-		return
+	if row != c.next {
+		c.skip(row)
 	}
-	c.used++
-}
-
-// markAfterGap is mark where a row before is NULL: only then are there bits to
-// be kept.
-func (c *column) markAfterGap(row int) {
-	if !c.gaps {
-		c.makeValid()
-	}
-	c.vector.Valid[row>>3] |= 1 << (row & 7)
-	c.used++
-}
-
-// makeValid makes the bits of a column whose first rows have values and no
-// others.
-func (c *column) makeValid() {
-	c.gaps = true
-	c.vector.Valid = zeros(c.vector.Valid, (c.room+7)/8)
-	for i := range c.used >> 3 {
-		c.vector.Valid[i] = 0xff
-	}
-	if rest := c.used & 7; rest > 0 {
-		c.vector.Valid[c.used>>3] = 1<<rest - 1
-	}
-}
-
-// has says whether the row, the last that was begun, has a value.
-func (c *column) has(row int) bool {
 	if c.gaps {
-		return c.vector.Valid[row>>3]>>(row&7)&1 != 0
+		c.vector.Valid[row>>3] |= 1 << (row & 7)
 	}
-	return row < c.used
+	c.used++
+	c.next = row + 1
+}
+
+// skip makes the rows up to the given one NULL. Only now are there bits to be
+// kept.
+func (c *column) skip(to int) {
+	v := &c.vector
+	if !c.gaps {
+		c.gaps = true
+		v.Valid = zeros(v.Valid, (c.room+7)/8)
+		for i := range c.used >> 3 {
+			v.Valid[i] = 0xff
+		}
+		if rest := c.used & 7; rest > 0 {
+			v.Valid[c.used>>3] = 1<<rest - 1
+		}
+	}
+	switch from := c.next; c.Type.Kind {
+	case arbalest.Boolean:
+		for row := from; row < to; row++ {
+			v.Bits[row>>3] &^= 1 << (row & 7)
+		}
+	case arbalest.SmallInt:
+		clear(v.Int16[from:to])
+	case arbalest.Integer, arbalest.Date:
+		clear(v.Int32[from:to])
+	case arbalest.BigInt, arbalest.Timestamp, arbalest.TimestampTZ:
+		clear(v.Int64[from:to])
+	case arbalest.Decimal:
+		clear(v.Int128[from:to])
+	case arbalest.Real:
+		clear(v.Float32[from:to])
+	case arbalest.Double:
+		clear(v.Float64[from:to])
+	}
+	c.next = to
 }
 
 // startText brings Offsets up to the row, whose text is then to be appended to
@@ -100,13 +114,14 @@ func (c *column) endText(row int) {
 
 // takeBack removes the value of a row, if it has one, and of none after it.
 func (c *column) takeBack(row int) {
-	if c.room == 0 || !c.has(row) {
+	if c.room == 0 || c.next != row+1 {
 		return
 	}
 	if c.gaps {
 		c.vector.Valid[row>>3] &^= 1 << (row & 7)
 	}
 	c.used--
+	c.next = row
 	if c.filled > row {
 		c.filled = row
 		c.vector.Data = c.vector.Data[:c.vector.Offsets[row]]
@@ -114,11 +129,10 @@ func (c *column) takeBack(row int) {
 }
 
 // finish returns the vector with the given number of rows. What is under a
-// NULL is zero, or empty; only rows that were taken back may have left a value
-// there.
+// NULL is zero, or empty.
 func (c *column) finish(rows int) Vector {
-	if c.used < rows && !c.gaps {
-		c.makeValid()
+	if c.next < rows {
+		c.skip(rows)
 	}
 	v := c.vector
 	v.Type, v.Nulls = c.Type, rows-c.used

@@ -2,33 +2,35 @@ package duckdb
 
 import "arbalest"
 
-// An idSet is a set of hashes that takes 5 bytes for each: it may say of a hash
-// that it has it when it has not (of ten million about one time in 10^8), and
-// never that it has not when it has. It is a list of hash tables, each twice as
-// large as the one before, in whose slots are 32 bits of the hash, found by
-// others of its bits.
+// An idSet is a set of hashes that takes 8 to 15 bytes for each: it may say of a
+// hash that it has it when it has not (of ten million about one time in 10^7),
+// and never that it has not when it has. It is a table with open addressing that
+// keeps 48 bits of the hash, of which the first say where its search begins.
 type idSet struct {
-	tables [][]uint32 // 0 is an empty slot
-	room   int        // of the last one
+	low  []uint32 // 0 is an empty slot
+	high []uint16
+	bits int // of the table's size
+	free int // hashes until it grows
 }
 
 const (
-	firstSlots = 1 << 10
-	mostSlots  = 1 << 20
+	firstBits = 10
+	slotBytes = 6
 )
 
-// slot returns where a hash's search begins in a table, and its mark there.
-func slot(table []uint32, hash uint64) (at, mark uint32) {
-	return uint32(hash>>32) & uint32(len(table)-1), max(uint32(hash), 1)
+// mark returns what is kept of a hash, and its slot in a table of 1<<bits.
+func mark(hash uint64, bits int) (low uint32, high uint16, at uint32) {
+	return max(uint32(hash>>16), 1), uint16(hash >> 48), uint32(hash >> (64 - bits))
 }
 
 func (s *idSet) has(hash uint64) bool {
-	for _, table := range s.tables {
-		at, mark := slot(table, hash)
-		for ; table[at] != 0; at = (at + 1) & uint32(len(table)-1) {
-			if table[at] == mark {
-				return true
-			}
+	if s.bits == 0 {
+		return false
+	}
+	low, high, at := mark(hash, s.bits)
+	for ; s.low[at] != 0; at = (at + 1) & (1<<s.bits - 1) {
+		if s.low[at] == low && s.high[at] == high {
+			return true
 		}
 	}
 	return false
@@ -36,28 +38,37 @@ func (s *idSet) has(hash uint64) bool {
 
 // add adds a hash, which it may have, and returns how many bytes it grew by.
 func (s *idSet) add(hash uint64) (grown int64) {
-	if s.room == 0 {
-		n := min(firstSlots<<len(s.tables), mostSlots)
-		s.tables = append(s.tables, make([]uint32, n))
-		s.room = n * 4 / 5
-		grown = int64(n) * 4
+	if s.free == 0 {
+		before := s.bytes()
+		s.grow()
+		grown = s.bytes() - before
 	}
-	table := s.tables[len(s.tables)-1]
-	at, mark := slot(table, hash)
-	for table[at] != 0 {
-		at = (at + 1) & uint32(len(table)-1)
-	}
-	table[at] = mark
-	s.room--
+	s.put(mark(hash, s.bits))
+	s.free--
 	return grown
 }
 
-func (s *idSet) bytes() (n int64) {
-	for _, table := range s.tables {
-		n += int64(len(table)) * 4
+func (s *idSet) put(low uint32, high uint16, at uint32) {
+	for s.low[at] != 0 {
+		at = (at + 1) & (1<<s.bits - 1)
 	}
-	return n
+	s.low[at], s.high[at] = low, high
 }
+
+// grow doubles the table.
+func (s *idSet) grow() {
+	old := *s
+	s.bits = max(firstBits, old.bits+1)
+	s.low, s.high = make([]uint32, 1<<s.bits), make([]uint16, 1<<s.bits)
+	for i, low := range old.low {
+		if low != 0 {
+			s.put(mark(uint64(old.high[i])<<48|uint64(low)<<16, s.bits))
+		}
+	}
+	s.free = 1<<s.bits*4/5 - len(old.low)*4/5
+}
+
+func (s *idSet) bytes() int64 { return int64(len(s.low)) * slotBytes }
 
 // A tableHour is the rows of a table in an hour.
 type tableHour struct {

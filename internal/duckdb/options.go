@@ -14,7 +14,7 @@ type Options struct {
 	// it does not count. Defaults to 96 MiB.
 	MemoryLimit int64
 	// RecentLimit is how many bytes the ids may take of the hours that events
-	// are coming in for, at 5 bytes each. An hour with more is looked through in
+	// are coming in for, at 8 to 15 bytes each. An hour with more is looked through in
 	// the table at every load. It is taken as needed. Defaults to 64 MiB.
 	RecentLimit int64
 	// Threads is how many threads run SQL. Defaults to GOMAXPROCS.
