@@ -1,16 +1,21 @@
 package duckdb
 
-import "arbalest"
+import (
+	"math/bits"
+
+	"arbalest"
+)
 
 // An idSet is a set of hashes that takes 8 to 15 bytes for each: it may say of a
 // hash that it has it when it has not (of ten million about one time in 10^7),
 // and never that it has not when it has. It is a table with open addressing that
 // keeps 48 bits of the hash, of which the first say where its search begins.
 type idSet struct {
-	low  []uint32 // 0 is an empty slot
-	high []uint16
-	bits int // of the table's size
-	free int // hashes until it grows
+	low   []uint32 // 0 is an empty slot
+	high  []uint16
+	first int // bits of the table's first size
+	bits  int // of its size
+	free  int // hashes until it grows
 }
 
 const (
@@ -40,7 +45,7 @@ func (s *idSet) has(hash uint64) bool {
 func (s *idSet) add(hash uint64) (grown int64) {
 	if s.free == 0 {
 		before := s.bytes()
-		s.grow()
+		s.resize(max(s.first, s.bits+1))
 		grown = s.bytes() - before
 	}
 	s.put(mark(hash, s.bits))
@@ -55,10 +60,14 @@ func (s *idSet) put(low uint32, high uint16, at uint32) {
 	s.low[at], s.high[at] = low, high
 }
 
-// grow doubles the table.
-func (s *idSet) grow() {
+// newIDSet returns a set that expects n hashes. It takes no memory before the
+// first.
+func newIDSet(n int) *idSet { return &idSet{first: max(firstBits, bits.Len(uint(n*5/4)))} }
+
+// resize makes the table one of 1<<size slots.
+func (s *idSet) resize(size int) {
 	old := *s
-	s.bits = max(firstBits, old.bits+1)
+	s.bits = size
 	s.low, s.high = make([]uint32, 1<<s.bits), make([]uint16, 1<<s.bits)
 	for i, low := range old.low {
 		if low != 0 {

@@ -106,7 +106,7 @@ func (r *recent) known(ctx context.Context, conn *sql.Conn, table string, hours 
 	for _, hour := range hours {
 		h := r.hours[tableHour{table, hour}]
 		if h == nil && !there.has(hour) && (small || rows/len(hours) >= worthSet) {
-			h = &recentHour{set: &idSet{}}
+			h = &recentHour{set: newIDSet(rows / len(hours))}
 			r.hours[tableHour{table, hour}] = h
 		}
 		switch {
@@ -160,8 +160,7 @@ func (r *recent) read(ctx context.Context, conn *sql.Conn, table string, hour ar
 	if err != nil {
 		return loadError(ctx, err)
 	}
-	h.set = &idSet{}
-	r.bytes += h.set.bytes()
+	h.set = newIDSet(0)
 	err = s.each(func() error {
 		if !h.tooMany {
 			r.add(h, maphash.Bytes(r.seed, s.bytes(0)))

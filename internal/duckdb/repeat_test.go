@@ -72,7 +72,7 @@ func TestRepeatsAreThoseOfTheRule(t *testing.T) {
 
 func TestIDSet(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
-	var s idSet
+	s := newIDSet(0)
 	var hashes []uint64
 	bytes := int64(0)
 	for range 300_000 {
