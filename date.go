@@ -71,8 +71,9 @@ func civil(days int64) (year, month, day int64) {
 	return year, month, day
 }
 
-// parseStoredTime reads a time in TimeLayout, in microseconds.
-func parseStoredTime(s []byte) (us int64, ok bool) {
+// ParseStored reads a time in TimeLayout, of the years 1 to 9999, in microseconds
+// since 1970; of finer digits only that they are digits is looked at.
+func ParseStored(s []byte) (us int64, ok bool) {
 	if len(s) < 20 || s[4] != '-' || s[7] != '-' || s[10] != 'T' || s[13] != ':' || s[16] != ':' || s[len(s)-1] != 'Z' {
 		return 0, false
 	}

@@ -218,7 +218,7 @@ func (p *LineParser) time() int64 {
 		end = bytes.IndexByte(p.rest, '"')
 	}
 	if end >= 0 {
-		if us, ok := parseStoredTime(p.rest[:end]); ok {
+		if us, ok := ParseStored(p.rest[:end]); ok {
 			p.rest = p.rest[end+1:]
 			return us
 		}

@@ -110,3 +110,23 @@ func checkVector(tb testing.TB, v Vector, rows int) {
 		}
 	}
 }
+
+// The short way of reading a decimal gives what the long one does.
+func FuzzShortDecimal(f *testing.F) {
+	for _, text := range []string{"0", "-0", "12.50", "-0.05", "1e3", "123456789012345678", "0.000000000000000001", "9.999", "-1.", ".5", "00.1", "1.2.3"} {
+		f.Add(text, 12, 2)
+		f.Add(text, 18, 0)
+		f.Add(text, 0, 18)
+	}
+	f.Fuzz(func(t *testing.T, text string, integers, scale int) {
+		if !isNumber([]byte(text)) || integers < 0 || scale < 0 || integers > 38 || scale > 38 || integers+scale > 38 {
+			return
+		}
+		v, ok := shortDecimal([]byte(text), integers, scale)
+		n := parseNumber([]byte(text))
+		fits := n.integers() <= int64(integers) && n.fractions() <= int64(scale)
+		if ok && (!fits || n.unscaled(scale) != (Int128{Lo: uint64(v), Hi: v >> 63})) {
+			t.Errorf("%s as DECIMAL with %d and %d digits: %d, want %v, %v", text, integers, scale, v, n.unscaled(scale), fits)
+		}
+	})
+}

@@ -163,11 +163,48 @@ func parseInt(text []byte) (v int64, ok bool) {
 // parseDecimal reads a JSON number as a DECIMAL's unscaled value, if it has no
 // more digits before and after its point than given.
 func parseDecimal(text []byte, integers, scale int) (v Int128, ok bool) {
+	if v, ok := shortDecimal(text, integers, scale); ok {
+		return Int128{Lo: uint64(v), Hi: v >> 63}, true
+	}
 	n := parseNumber(text)
 	if n.integers() > int64(integers) || n.fractions() > int64(scale) {
 		return v, false
 	}
 	return n.unscaled(scale), true
+}
+
+// maxShort is how many digits any int64 has room for.
+const maxShort = 18
+
+// shortDecimal is parseDecimal for a number without exponent whose value is
+// small; it is not ok where it cannot tell.
+func shortDecimal(text []byte, integers, scale int) (v int64, ok bool) {
+	s := text
+	if s[0] == '-' {
+		s = s[1:]
+	}
+	if len(s) > maxShort || scale > maxShort {
+		return 0, false
+	}
+	whole, fractions := len(s), 0
+	for i, c := range s {
+		if c -= '0'; c <= 9 {
+			v = v*10 + int64(c)
+			continue
+		}
+		if s[i] != '.' || whole < len(s) {
+			return 0, false
+		}
+		whole, fractions = i, len(s)-i-1
+	}
+	if whole > integers || fractions > scale || whole+scale > maxShort {
+		return 0, false
+	}
+	v *= int64(powers[scale-fractions])
+	if len(s) < len(text) {
+		v = -v
+	}
+	return v, true
 }
 
 // surelyExact is how many significant digits every double keeps (DBL_DIG of
