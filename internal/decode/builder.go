@@ -1,6 +1,10 @@
 package decode
 
-import "arbalest"
+import (
+	"strings"
+
+	"arbalest"
+)
 
 // A builder fills one chunk, line by line.
 type builder struct {
@@ -46,7 +50,7 @@ func (b *builder) begin(lines int) {
 	for i := range b.blank {
 		b.blank[i].begin()
 	}
-	b.objects, b.lines = zeros(b.objects, lines), zeros(b.lines, lines)
+	b.objects, b.lines = sized(b.objects, lines), sized(b.lines, lines)
 	b.rows, b.room, b.serial = 0, lines, 0
 	clear(b.seen)
 	b.errors, b.novelty = nil, nil
@@ -158,14 +162,25 @@ func (b *builder) envelope() (reason string) {
 	return ""
 }
 
+// isHex says whether all bytes are hexadecimal digits in lower case. It has no
+// branch for each.
 func isHex(b []byte) bool {
+	others := byte(0)
 	for _, c := range b {
-		if c-'0' > 9 && c-'a' > 5 {
-			return false
+		others |= notHex[c]
+	}
+	return others == 0
+}
+
+// notHex is 1 for every byte that is not a hexadecimal digit in lower case.
+var notHex = func() (t [256]byte) {
+	for c := range t {
+		if !strings.ContainsRune("0123456789abcdef", rune(c)) {
+			t[c] = 1
 		}
 	}
-	return true
-}
+	return t
+}()
 
 // column returns a column that has room.
 func (b *builder) column(i int) *column {
