@@ -1,6 +1,7 @@
 package decode
 
 import (
+	"errors"
 	"strings"
 
 	"arbalest"
@@ -81,15 +82,17 @@ func (b *builder) chunk() *Chunk {
 func (b *builder) line(line []byte, object int32, number int64) {
 	b.serial++
 	b.at = LoadError{Object: object, Line: number}
-	var err error
-	if b.event, err = b.parser.Parse(line); err != nil {
-		b.corrupt(line, err.Error(), len(b.errors))
+	before := len(b.errors)
+	if reason := b.open(line); reason != "" {
+		b.corrupt(line, reason, before)
 		return
 	}
 	b.checked, b.refusal = false, nil
 	b.scan.src, b.scan.keys.size = line, 0
-	before := len(b.errors)
-	reason := b.envelope()
+	reason := ""
+	if !b.decoder.bare {
+		reason = b.envelope()
+	}
 	if reason == "" {
 		reason = b.properties()
 	}
@@ -105,6 +108,26 @@ func (b *builder) line(line []byte, object int32, number int64) {
 		b.rows++
 	}
 }
+
+// open finds the event in a line. The reason is why there is none.
+func (b *builder) open(line []byte) (reason string) {
+	var err error
+	switch {
+	case !b.decoder.bare:
+		b.event, err = b.parser.Parse(line)
+	case len(line) == 0 || line[0] != '{':
+		err = errNotObject
+	default:
+		b.event = arbalest.Line{Rest: line[1:]}
+	}
+	if err != nil {
+		return err.Error()
+	}
+	return ""
+}
+
+// errNotObject is why a document that is another value has no row.
+var errNotObject = errors.New("the document is not a JSON object")
 
 // takeBack removes what the row that is not done has written.
 func (b *builder) takeBack() {

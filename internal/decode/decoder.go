@@ -29,6 +29,7 @@ type Decoder struct {
 	// open is how many columns can still be inferred: 0 for a declared table.
 	open     int
 	inferred bool
+	bare     bool      // lines are documents, not stored events
 	pool     sync.Pool // of *builder
 }
 
@@ -50,11 +51,30 @@ type node struct {
 // declared table the values are converted to the columns' types where nothing
 // is lost; in columns that were inferred they must be of the column's kind.
 func NewDecoder(t arbalest.Table) *Decoder {
-	d := &Decoder{columns: t.AllColumns(), inferred: !t.Declared, root: new(node), nodes: 1}
+	d := &Decoder{columns: t.AllColumns(), inferred: !t.Declared}
 	if d.inferred {
 		d.open = max(maxColumns-len(t.Columns), 0)
 	}
-	for i := len(arbalest.SystemColumns); i < len(d.columns); i++ {
+	d.plant(len(arbalest.SystemColumns))
+	return d
+}
+
+// NewDocuments returns a decoder of lines that are JSON objects of any kind,
+// each an object without white space around it, and not stored events: chunks
+// have just the given columns, whose values are converted as those of a declared
+// table. A column without a path is the document whole. Errors have no ID and no
+// Time.
+func NewDocuments(columns []arbalest.Column) *Decoder {
+	d := &Decoder{columns: columns, bare: true}
+	d.plant(0)
+	return d
+}
+
+// plant makes the tree of the columns' paths, from the first that is of a
+// property on.
+func (d *Decoder) plant(first int) {
+	d.root, d.nodes = new(node), 1
+	for i := first; i < len(d.columns); i++ {
 		c := d.columns[i]
 		if len(c.Path) == 0 {
 			d.whole = append(d.whole, i)
@@ -66,10 +86,9 @@ func NewDecoder(t arbalest.Table) *Decoder {
 		}
 		n.columns = append(n.columns, i)
 		kind := c.Type.Kind
-		n.text = n.text || kind == arbalest.JSON || t.Declared && (kind == arbalest.Varchar || kind == arbalest.Char)
+		n.text = n.text || kind == arbalest.JSON || !d.inferred && (kind == arbalest.Varchar || kind == arbalest.Char)
 	}
 	d.pool.New = func() any { return newBuilder(d) }
-	return d
 }
 
 // grow returns the node's child for key, which it makes if there is none.
