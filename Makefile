@@ -16,13 +16,17 @@ demo: build
 test: tools
 	$(GO) test -timeout 20m ./...
 
-# The C compiler is for DuckDB, which is linked in. Root on Debian gets it installed; others are told.
+# The C compiler is for DuckDB, which is linked in; PostgreSQL is for the tests alone. Root on Debian gets them installed; others are told.
 tools:
 	@command -v $(GO) >/dev/null || { echo "Go is missing: install Go 1.26 or newer from https://go.dev/dl, then run make again"; exit 1; }
 	@if ! command -v $${CXX:-g++} >/dev/null; then \
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq g++ >/dev/null; \
 	  else echo "A C++ compiler is missing: install one (Debian: sudo apt-get install g++; macOS: xcode-select --install), then run make again"; exit 1; fi; fi
+	@if ! command -v initdb >/dev/null && ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq postgresql >/dev/null; \
+	  else echo "A PostgreSQL server is missing, which the tests run a private one of: install it (Debian: sudo apt-get install postgresql; macOS: brew install postgresql), then run make again"; exit 1; fi; fi
 
 check: tools
 	@dirty=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$dirty" ] || { echo "not gofmt-ed: $$dirty"; exit 1; }
