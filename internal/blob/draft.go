@@ -154,6 +154,13 @@ func (d *Dir) writeSlot(s *slot, b []byte, at int64) error {
 	return d.disk.do("fsync", s.path, func() error { return datasync(s.file) })
 }
 
+// clearSlot sees to it, durably, that there is no draft in a slot.
+func (d *Dir) clearSlot(s *slot) error {
+	b := s.room(draftBlock)[:draftBlock]
+	clear(b) // it holds what was written before, which may be the header
+	return d.writeSlot(s, b, 0)
+}
+
 // Publish makes the object of the pieces; of none, nothing. The commit point is
 // that of Create. That there is an object already says that an earlier Publish
 // got as far: keys of drafts are to be their writer's own. After an error the
@@ -166,7 +173,7 @@ func (f *Draft) Publish(ctx context.Context) error {
 		}
 	}
 	if f.end > draftBlock || f.broken != nil {
-		if err := f.dir.writeSlot(f.slot, f.slot.room(draftBlock)[:draftBlock], 0); err != nil {
+		if err := f.dir.clearSlot(f.slot); err != nil {
 			return fmt.Errorf("publish draft %s: clear it: %w", f.key, explain(err))
 		}
 	}

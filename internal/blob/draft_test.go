@@ -121,6 +121,8 @@ func TestDraft(t *testing.T) {
 	want(t, d, map[string]string{"l/w/1": "one " + long + "three", "l/w/2": "two "})
 	if files := slotFiles(t, at); len(files) != 1 {
 		t.Errorf("there are slots %q", files)
+	} else if b, err := os.ReadFile(files[0]); err != nil || recovered(t, b) != absent {
+		t.Errorf("the slot still holds %q, %v", recovered(t, b), err)
 	}
 	if err := d.Close(); err != nil {
 		t.Fatal(err)
