@@ -36,8 +36,9 @@ type stream struct {
 }
 
 // openStream runs one statement on a connection, which nothing else may use
-// until the stream is closed. Errors are DuckDB's own.
-func openStream(ctx context.Context, conn *sql.Conn, query string) (*stream, error) {
+// until the stream is closed. Arguments are as bind takes them. Errors are
+// DuckDB's own.
+func openStream(ctx context.Context, conn *sql.Conn, query string, args ...any) (*stream, error) {
 	s := &stream{ctx: ctx, conn: conn}
 	err := conn.Raw(func(c any) error {
 		ptr, err := connectionOf(c)
@@ -48,19 +49,22 @@ func openStream(ctx context.Context, conn *sql.Conn, query string) (*stream, err
 		return nil, err
 	}
 	s.stop = watch(ctx, s.raw)
-	if err := s.start(query); err != nil {
+	if err := s.start(query, args); err != nil {
 		s.close()
 		return nil, err
 	}
 	return s, nil
 }
 
-func (s *stream) start(query string) error {
+func (s *stream) start(query string, args []any) error {
 	if err := s.ctx.Err(); err != nil {
 		return err
 	}
 	if mapping.Prepare(s.raw, query, &s.stmt) == mapping.StateError {
 		return duckError(mapping.PrepareError(s.stmt))
+	}
+	if err := bind(s.stmt, args); err != nil {
+		return err
 	}
 	var pending mapping.PendingResult
 	defer mapping.DestroyPending(&pending)
