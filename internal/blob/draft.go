@@ -325,7 +325,8 @@ func (d *Dir) dropSlot(s *slot) {
 // slots. A process is dead when its lock is gone. What it was writing when it
 // died may be missing; nothing that it acknowledged is. Where it died after its
 // object was there and before the slot was cleared, the object is made again,
-// though it may have been deleted since.
+// though it may have been deleted since. Once Recover returns, also a loss of
+// power brings no draft back that it published.
 func (d *Dir) Recover(ctx context.Context) error {
 	names, err := d.slotNames()
 	if err != nil {
@@ -373,18 +374,28 @@ func (d *Dir) recover(ctx context.Context, at string) error {
 		file.Close()
 		return err
 	}
-	b, err := io.ReadAll(io.NewSectionReader(file, 0, draftRoom))
-	if err == nil {
-		if key, pieces, ok := parseDraft(b); ok {
-			if err = d.Create(ctx, key, bytes.NewReader(pieces)); errors.Is(err, arbalest.ErrExists) {
-				err = nil
-			}
-		}
-	}
-	if err != nil {
+	if err := d.publishSlot(ctx, s); err != nil {
 		file.Close()
 		return err
 	}
 	d.dropSlot(s)
 	return nil
+}
+
+// publishSlot publishes the draft that a dead process left in a slot, if there
+// is one. The slot is cleared as by Publish: that it is removed would be durable
+// only once its folder is synced, and until then it could come back whole.
+func (d *Dir) publishSlot(ctx context.Context, s *slot) error {
+	b, err := io.ReadAll(io.NewSectionReader(s.file, 0, draftRoom))
+	if err != nil {
+		return err
+	}
+	key, pieces, ok := parseDraft(b)
+	if !ok {
+		return nil
+	}
+	if err := d.Create(ctx, key, bytes.NewReader(pieces)); err != nil && !errors.Is(err, arbalest.ErrExists) {
+		return err
+	}
+	return d.clearSlot(s)
 }

@@ -285,6 +285,93 @@ func recovered(t *testing.T, left []byte) string {
 	return absent
 }
 
+// TestInvariant2DraftPowerLoss loses power after every call of a draft that is
+// published, by its own process or by another once that is dead. What was
+// acknowledged is in the draft or in the object. Once it is published the object
+// may be sorted and deleted, and the draft does not come back. Then it sees to
+// it that it would have noticed that the slot's last fsync is missing.
+func TestInvariant2DraftPowerLoss(t *testing.T) {
+	for _, dies := range []bool{false, true} {
+		mine, r := recorded(t)
+		other, err := OpenDir(r.root)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer other.Close()
+		other.Around(r.around)
+		f := begin(t, mine, "l/w/1")
+		add(t, f, "one")
+		r.record(step{op: "ack"})
+		cleared := f.slot.path
+		if dies {
+			die(mine, f)
+			if err := other.Recover(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		} else {
+			publish(t, f)
+		}
+		r.record(step{op: "published"})
+		if err := other.Delete(t.Context(), "l/w/1"); err != nil {
+			t.Fatal(err)
+		}
+		if err := other.Put(t.Context(), "l/w/2", strings.NewReader("")); err != nil {
+			t.Fatal(err)
+		}
+		if broken := loseDraft(t, r.steps); broken != "" {
+			t.Errorf("dies %v: %s", dies, broken)
+		}
+		last := 0
+		for i, s := range r.steps {
+			if s.op == "fsync" && s.path == cleared {
+				last = i
+			}
+		}
+		if loseDraft(t, slices.Delete(slices.Clone(r.steps), last, last+1)) == "" {
+			t.Errorf("dies %v: the fsync of the slot is not missed", dies)
+		}
+	}
+}
+
+// loseDraft loses power after each of the steps, and returns what is wrong then
+// with the draft "one" of l/w/1.
+func loseDraft(t *testing.T, steps []step) string {
+	t.Helper()
+	disk := newFolder()
+	disk.set(temporaries, newFolder())
+	acked, published := false, false
+	parsed := map[string]string{}
+	for i, s := range steps {
+		switch s.op {
+		case "ack":
+			acked = true
+		case "published":
+			published = true
+		default:
+			disk.apply(s)
+		}
+		for _, choose := range []func(int) int{func(int) int { return 0 }, func(n int) int { return n - 1 }} {
+			draft := absent
+			for _, body := range disk.slots(choose) {
+				if _, ok := parsed[body]; !ok {
+					parsed[body] = recovered(t, []byte(body))
+				}
+				if draft = parsed[body]; draft != absent {
+					break
+				}
+			}
+			object := disk.survivors(choose)["l/w/1"]
+			switch {
+			case acked && !published && draft != "one" && object != "one":
+				return fmt.Sprintf("after step %d (%s %s), the draft is %q and the object %q", i, s.op, s.path, draft, object)
+			case published && draft != absent:
+				return fmt.Sprintf("after step %d (%s %s), the draft is back", i, s.op, s.path)
+			}
+		}
+	}
+	return ""
+}
+
 // An error of any call, after which the process dies, loses nothing that was
 // acknowledged, and what is recovered is a run of the pieces from the first.
 func TestInvariant1DraftErrors(t *testing.T) {

@@ -108,6 +108,7 @@ func recorded(t *testing.T) (*Dir, *recorder) {
 // of each entry of a directory its state at the last fsync or any since.
 type node struct {
 	body    string
+	bodies  []string // since the last fsync, with that of then
 	synced  bool
 	entries map[string][]*node // states since the last fsync; nil is none
 }
@@ -143,9 +144,11 @@ func (n *node) apply(s step) {
 	case "mkdir":
 		parent.set(name, newFolder())
 	case "create":
-		parent.set(name, &node{})
+		parent.set(name, &node{bodies: []string{""}})
 	case "write":
-		parent.entry(name).body = s.body
+		file := parent.entry(name)
+		file.body = s.body
+		file.bodies = append(file.bodies, s.body)
 	case "remove", "rmdir":
 		parent.set(name, nil)
 	case "rename":
@@ -159,6 +162,7 @@ func (n *node) apply(s step) {
 			return
 		}
 		file.synced = true
+		file.bodies = []string{file.body}
 		for name := range file.entries {
 			file.entries[name] = []*node{file.entry(name)}
 		}
@@ -187,6 +191,24 @@ func (n *node) survivors(choose func(states int) int) map[string]string {
 	}
 	walk(n, "")
 	return found
+}
+
+// slots returns what is in each slot after a loss of power.
+func (n *node) slots(choose func(states int) int) (bodies []string) {
+	states := n.entries[drafts]
+	if len(states) == 0 {
+		return nil
+	}
+	folder := states[choose(len(states))]
+	if folder == nil {
+		return nil
+	}
+	for _, states := range folder.entries {
+		if file := states[choose(len(states))]; file != nil {
+			bodies = append(bodies, file.bodies[choose(len(file.bodies))])
+		}
+	}
+	return bodies
 }
 
 // promises are what a loss of power may leave under each key.
