@@ -34,11 +34,14 @@ type Front struct {
 	serving sync.WaitGroup
 }
 
-// The time that a client has for a request, and a connection for the next.
+// The time that a client has for a request, and a connection for the next. They
+// are for the whole, however often something comes, and count as net/http counts
+// them: that for a head from its first byte, or from the connection's begin if it
+// is the first; that for a request, head and body, from there too.
 const (
-	headTimeout = 10 * time.Second
-	bodyTimeout = 2 * time.Minute
-	idleTimeout = 2 * time.Minute
+	headTimeout    = 10 * time.Second
+	requestTimeout = 2 * time.Minute
+	idleTimeout    = 2 * time.Minute
 )
 
 // maxDrained is how much of a body that nobody will look at is read all the
@@ -47,7 +50,7 @@ const maxDrained = 256 << 10
 
 // NewFront returns a front of h. rest serves all else; its timeouts are set.
 func NewFront(h *Handler, rest *http.Server) *Front {
-	rest.ReadHeaderTimeout, rest.ReadTimeout, rest.IdleTimeout = headTimeout, bodyTimeout, idleTimeout
+	rest.ReadHeaderTimeout, rest.ReadTimeout, rest.IdleTimeout = headTimeout, requestTimeout, idleTimeout
 	return &Front{handler: h, rest: rest, handed: &handover{conns: make(chan net.Conn), closed: make(chan struct{})}, conns: map[*frontConn]bool{}}
 }
 
@@ -190,8 +193,9 @@ type frontConn struct {
 	busy     atomic.Bool // with a request; Shutdown closes those that are not
 	used     bool        // a request was answered
 	buf      [4096]byte
-	from, to int   // of buf: read and not used
-	body     int64 // bytes of the request's body that have not been read
+	from, to int       // of buf: read and not used
+	body     int64     // bytes of the request's body that have not been read
+	begun    time.Time // the request; zero if its head came all at once
 	deadline time.Time
 	out      []byte
 }
@@ -227,6 +231,9 @@ func (c *frontConn) head() []byte {
 	if c.from == c.to {
 		c.from, c.to = 0, 0
 	}
+	if c.begun = (time.Time{}); !c.used {
+		c.limitHead()
+	}
 	for looked := 0; ; {
 		have := c.buf[c.from:c.to]
 		if len(have) > 0 && looked == 0 && !c.busy.CompareAndSwap(false, true) {
@@ -243,10 +250,11 @@ func (c *frontConn) head() []byte {
 		switch {
 		case c.to == len(c.buf):
 			return c.buf[:]
+		case !c.begun.IsZero(): // the deadline is for all of the head
 		case looked == 0:
 			c.wait(idleTimeout)
 		default:
-			c.expect(headTimeout)
+			c.limitHead()
 		}
 		n, err := c.conn.Read(c.buf[c.to:])
 		c.to += n
@@ -268,10 +276,16 @@ func (c *frontConn) wait(d time.Duration) {
 	}
 }
 
+// limitHead sets the deadline for what is missing of a head.
+func (c *frontConn) limitHead() {
+	c.begun = time.Now()
+	c.expect(c.begun.Add(headTimeout))
+}
+
 // expect sets the deadline for what must come.
-func (c *frontConn) expect(d time.Duration) {
-	c.deadline = time.Now().Add(d)
-	_ = c.conn.SetReadDeadline(c.deadline)
+func (c *frontConn) expect(deadline time.Time) {
+	c.deadline = deadline
+	_ = c.conn.SetReadDeadline(deadline)
 }
 
 // handOver gives the connection to net/http.
@@ -315,7 +329,10 @@ func (c *frontConn) Read(b []byte) (int, error) {
 func (c *frontConn) answer(r request) (more bool) {
 	h := c.front.handler
 	if c.body = r.length; int64(c.to-c.from) < c.body {
-		c.expect(bodyTimeout)
+		if c.begun.IsZero() {
+			c.begun = time.Now()
+		}
+		c.expect(c.begun.Add(requestTimeout))
 	}
 	in := h.intakes.get(h)
 	defer h.intakes.put(in)
@@ -341,7 +358,7 @@ func (c *frontConn) drained() bool {
 // reset, at which the client may forget what it has received.
 func (c *frontConn) linger() {
 	if half, ok := c.conn.(interface{ CloseWrite() error }); ok && c.body > 0 && half.CloseWrite() == nil {
-		c.expect(500 * time.Millisecond)
+		c.expect(time.Now().Add(500 * time.Millisecond))
 		_, _ = io.Copy(io.Discard, c.conn)
 	}
 }

@@ -271,41 +271,85 @@ func TestFrontShutdownInTime(t *testing.T) {
 	})
 }
 
-// Clients that send too slowly, or nothing more, are not waited for for ever.
+// Clients that send too slowly, or nothing more, are not waited for for ever, by
+// the front as by net/http.
 func TestFrontTimeouts(t *testing.T) {
+	const head = "POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n"
+	whole := requestOf("", `{"event":"a"}`)
 	for _, c := range []struct {
 		name  string
 		sent  []string
+		drip  string        // sent again and again, with a pause
+		pause time.Duration // 0 if nothing is
 		after time.Duration
 	}{
-		{"nothing", nil, idleTimeout},
-		{"a head that does not end", []string{"POST /v1/ev"}, headTimeout},
-		{"a body that does not come", []string{"POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{"}, bodyTimeout},
-		{"nothing after an answer", []string{requestOf("", `{"event":"a"}`)}, idleTimeout},
+		{"nothing", nil, "", 0, headTimeout},
+		{"a head that does not end", []string{"POST /v1/ev"}, "", 0, headTimeout},
+		{"a head that comes slowly", []string{head}, "X: x\r\n", 3 * time.Second, headTimeout},
+		{"a first line that comes slowly", nil, "P", 9 * time.Second, headTimeout},
+		{"a body that does not come", []string{head + "\r\n{"}, "", 0, requestTimeout},
+		{"a body that comes slowly", []string{head + "\r\n"}, " ", 5 * time.Second, requestTimeout},
+		{"a head, then a body that comes slowly", []string{head, "", "\r\n"}, " ", 5 * time.Second, requestTimeout},
+		{"nothing after an answer", []string{whole}, "", 0, idleTimeout},
+		{"a second head that comes slowly", []string{whole, head}, "X: x\r\n", 3 * time.Second, headTimeout},
+		{"a second body that comes slowly", []string{whole, head + "\r\n"}, " ", 5 * time.Second, requestTimeout},
+		{"a head behind a request that comes slowly", []string{whole + head}, "X: x\r\n", 3 * time.Second, headTimeout},
 	} {
-		synctest.Test(t, func(t *testing.T) {
-			h := newHandler(t, Options{Appender: &segments{}})
-			f, ln := NewFront(h, &http.Server{Handler: h}), newPipes()
-			go func() { _ = f.Serve(ln) }()
-			conn := ln.dial()
-			go func() {
-				for _, s := range c.sent {
-					_, _ = io.WriteString(conn, s)
+		for name, serve := range servers {
+			synctest.Test(t, func(t *testing.T) {
+				h := newHandler(t, Options{Appender: &segments{}})
+				ln := newPipes()
+				shutdown := serve(h, ln)
+				conn := ln.dial()
+				start := time.Now()
+				var client sync.WaitGroup
+				client.Go(func() {
+					for i, s := range c.sent {
+						if i > 0 {
+							time.Sleep(time.Millisecond) // it counts from here, give or take
+						}
+						if _, err := io.WriteString(conn, s); err != nil {
+							return
+						}
+					}
+					for c.pause > 0 {
+						time.Sleep(c.pause)
+						if _, err := io.WriteString(conn, c.drip); err != nil {
+							return
+						}
+					}
+				})
+				_, _ = io.Copy(io.Discard, conn) // until it is closed
+				if took := time.Since(start); took < c.after-time.Second || took > c.after+time.Second {
+					t.Errorf("%s, %s: closed after %v, want %v", name, c.name, took, c.after)
 				}
-			}()
-			start := time.Now()
-			_, _ = io.Copy(io.Discard, conn) // until it is closed
-			if took := time.Since(start); took < c.after-time.Second || took > c.after+time.Second {
-				t.Errorf("%s: closed after %v, want %v", c.name, took, c.after)
-			}
-			if err := f.Shutdown(t.Context()); err != nil {
-				t.Error(err)
-			}
-			if used := h.budget.used.Load(); used != 0 {
-				t.Errorf("%s: %d bytes are held", c.name, used)
-			}
-		})
+				conn.Close()
+				client.Wait()
+				if err := shutdown(t.Context()); err != nil {
+					t.Error(err)
+				}
+				if used := h.budget.used.Load(); used != 0 {
+					t.Errorf("%s, %s: %d bytes are held", name, c.name, used)
+				}
+			})
+		}
 	}
+}
+
+// servers begin to serve a handler, and return what ends that: a front, and
+// net/http alone with the same limits.
+var servers = map[string]func(h *Handler, ln net.Listener) (shutdown func(context.Context) error){
+	"front": func(h *Handler, ln net.Listener) func(context.Context) error {
+		f := NewFront(h, &http.Server{Handler: h})
+		go func() { _ = f.Serve(ln) }()
+		return f.Shutdown
+	},
+	"net/http": func(h *Handler, ln net.Listener) func(context.Context) error {
+		s := &http.Server{Handler: h}
+		NewFront(h, s) // which sets them
+		go func() { _ = s.Serve(ln) }()
+		return s.Shutdown
+	},
 }
 
 // A client that is refused before its body is read, and sends on, gets its
