@@ -70,15 +70,19 @@ func TestFormats(t *testing.T) {
 		formatLake(t, made)
 		copyLake(t, made, at)
 	}
+	versions := []string{"v1-zstd"} // of builds whose segments were zstd; nothing makes it any more
 	for version := 1; version <= arbalest.LogFormat; version++ {
+		versions = append(versions, fmt.Sprintf("v%d", version))
+	}
+	for _, version := range versions {
 		at := t.TempDir()
-		copyLake(t, filepath.Join("testdata", fmt.Sprintf("v%d", version)), at)
+		copyLake(t, filepath.Join("testdata", version), at)
 		store := openStore(t, at)
 		l := openTest(t, store, Options{})
 		drain(t, l)
 		tables, err := l.Tables(t.Context())
 		if err != nil || len(tables) != 1 || tables[0].Name != "user_created" || tables[0].Columns[0].Type.String() != "VARCHAR(65535)" {
-			t.Errorf("version %d: tables %+v, %v", version, tables, err)
+			t.Errorf("%s: tables %+v, %v", version, tables, err)
 		}
 		if err := os.RemoveAll(filepath.Join(at, "_tables")); err != nil { // which contents takes for an orphan
 			t.Fatal(err)
@@ -86,7 +90,7 @@ func TestFormats(t *testing.T) {
 		ids := slices.Sorted(maps.Keys(contents(t, store)))
 		want := []string{"committed", "committedv", "draft1", "draft2", "planned", "plannedv", "segment", "segmentv"}
 		if !slices.Equal(ids, want) {
-			t.Errorf("version %d: events %q, want %q", version, ids, want)
+			t.Errorf("%s: events %q, want %q", version, ids, want)
 		}
 		var rejected []string
 		for info, err := range store.List(t.Context(), rejectedFolder, "") {
@@ -111,7 +115,7 @@ func TestFormats(t *testing.T) {
 			}
 		}
 		if slices.Sort(rejected); !slices.Equal(rejected, []string{"{committed", "{planned", "{segment"}) {
-			t.Errorf("version %d: rejected %q", version, rejected)
+			t.Errorf("%s: rejected %q", version, rejected)
 		}
 	}
 }

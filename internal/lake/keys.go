@@ -20,7 +20,7 @@ const (
 const (
 	suffixZstd  = ".ndjson.zst"
 	suffixPlain = ".ndjson"
-	suffixS2    = ".ndjson.s2" // of segments
+	suffixS2    = ".ndjson.s2" // of segments; suffixZstd of old ones
 )
 
 func planKey(s arbalest.Seq) arbalest.Key   { return arbalest.Key(logPrefix + s.String() + ".plan.json") }
@@ -32,10 +32,19 @@ func segmentKey(writer string, n uint64) arbalest.Key {
 	return arbalest.Key(fmt.Sprintf("%s%s/%012d%s", landingPrefix, writer, n, suffixS2))
 }
 
+// oldSegmentKey names a segment as builds before 24 November 2026 did, whose
+// segments were zstd.
+func oldSegmentKey(key arbalest.Key) arbalest.Key {
+	return arbalest.Key(strings.TrimSuffix(string(key), suffixS2) + suffixZstd)
+}
+
 // segmentName returns the writer and number of a segment's key.
 func segmentName(key arbalest.Key) (writer string, n uint64, err error) {
 	rest, ok := strings.CutPrefix(string(key), landingPrefix)
 	name, ok2 := strings.CutSuffix(rest, suffixS2)
+	if !ok2 {
+		name, ok2 = strings.CutSuffix(rest, suffixZstd)
+	}
 	writer, digits, ok3 := strings.Cut(name, "/")
 	n, err = strconv.ParseUint(digits, 10, 64)
 	if !ok || !ok2 || !ok3 || err != nil || writer == "" {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"strings"
 
 	"github.com/klauspost/compress/s2"
 
@@ -60,6 +61,15 @@ func packSegment(dst, lines []byte) []byte {
 func s2Sum(b []byte) uint32 {
 	c := crc32.Checksum(b, castagnoli)
 	return c>>15 | c<<17 + 0xa282ead8
+}
+
+// segmentLines returns the lines of a segment, packed as its suffix says. The
+// error wraps arbalest.ErrCorrupt.
+func (l *Lake) segmentLines(packed []byte, key arbalest.Key) ([]byte, error) {
+	if strings.HasSuffix(string(key), suffixZstd) {
+		return l.codec.unpack(nil, packed, key)
+	}
+	return unpackSegment(packed, key)
 }
 
 // unpackSegment is packSegment's inverse, for streams that were joined. It

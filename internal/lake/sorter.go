@@ -83,7 +83,7 @@ func (s *sorter) take(ctx context.Context, segment arbalest.Key) error {
 // split parses a segment: its events, and by hour of receipt the lines of what
 // was rejected, which it counts.
 func (s *sorter) split(packed []byte, segment arbalest.Key, rejections map[arbalest.Partition]int64, rejected map[arbalest.Hour][]byte) ([]placed, error) {
-	lines, err := unpackSegment(packed, segment)
+	lines, err := s.lake.segmentLines(packed, segment)
 	if err != nil {
 		return nil, err
 	}
