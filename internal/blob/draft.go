@@ -212,17 +212,8 @@ func appendPiece(b []byte, salt uint64, piece []byte) []byte {
 // whole, one after another. The key is empty if there is no draft in it, and ok
 // false if there is no piece.
 func parseDraft(b []byte) (key arbalest.Key, pieces []byte, ok bool) {
-	if len(b) < draftBlock || string(b[:len(draftMagic)]) != draftMagic ||
-		binary.LittleEndian.Uint32(b[draftBlock-4:]) != crc32.Checksum(b[:draftBlock-4], castagnoli) {
-		return "", nil, false
-	}
-	salt := binary.LittleEndian.Uint64(b[8:])
-	length := int(binary.LittleEndian.Uint16(b[16:]))
-	if length > maxKey {
-		return "", nil, false
-	}
-	key = arbalest.Key(b[18 : 18+length])
-	if ValidKey(key) != nil {
+	salt, key := parseDraftHeader(b)
+	if key == "" {
 		return "", nil, false
 	}
 	for rest := b[draftBlock:]; len(rest) >= pieceHeader; {
@@ -238,6 +229,24 @@ func parseDraft(b []byte) (key arbalest.Key, pieces []byte, ok bool) {
 		rest = rest[min(blocks(pieceHeader+size), int64(len(rest))):]
 	}
 	return key, pieces, ok
+}
+
+// parseDraftHeader reads block 0 of a slot. The key is empty if there is no
+// draft in it.
+func parseDraftHeader(b []byte) (salt uint64, key arbalest.Key) {
+	if len(b) < draftBlock || string(b[:len(draftMagic)]) != draftMagic ||
+		binary.LittleEndian.Uint32(b[draftBlock-4:]) != crc32.Checksum(b[:draftBlock-4], castagnoli) {
+		return 0, ""
+	}
+	length := int(binary.LittleEndian.Uint16(b[16:]))
+	if length > maxKey {
+		return 0, ""
+	}
+	key = arbalest.Key(b[18 : 18+length])
+	if ValidKey(key) != nil {
+		return 0, ""
+	}
+	return binary.LittleEndian.Uint64(b[8:]), key
 }
 
 // takeSlot returns a slot that is not in use, or makes one.
@@ -341,6 +350,48 @@ func (d *Dir) Recover(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// Drafted says whether there is a draft of the object, with a piece, of any
+// process, living or dead. One that is published at the same time it may miss:
+// there is the object then.
+func (d *Dir) Drafted(ctx context.Context, key arbalest.Key) (bool, error) {
+	if err := ready(ctx, key); err != nil {
+		return false, fmt.Errorf("look for draft: %w", err)
+	}
+	names, err := d.slotNames()
+	if err != nil {
+		return false, fmt.Errorf("look for draft %s: %w", key, explain(err))
+	}
+	for _, name := range names {
+		found, err := d.slotHolds(path.Join(drafts, name), key)
+		if err != nil || found {
+			return found, explain(err)
+		}
+	}
+	return false, nil
+}
+
+// slotHolds says whether a draft is in a slot.
+func (d *Dir) slotHolds(at string, key arbalest.Key) (bool, error) {
+	file, err := openAt(d.fd(), at, at, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_CLOEXEC)
+	if err == unix.ENOENT {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer file.Close()
+	b, err := io.ReadAll(io.NewSectionReader(file, 0, draftBlock))
+	if err != nil {
+		return false, err
+	}
+	if _, there := parseDraftHeader(b); there != key {
+		return false, nil
+	}
+	b, err = io.ReadAll(io.NewSectionReader(file, 0, draftRoom))
+	there, _, ok := parseDraft(b)
+	return ok && there == key, err
 }
 
 func (d *Dir) slotNames() ([]string, error) {

@@ -189,6 +189,51 @@ func TestDraftRecover(t *testing.T) {
 	}
 }
 
+// A draft can be told of from its first piece until it is published, whether its
+// process lives or not.
+func TestDrafted(t *testing.T) {
+	at := t.TempDir()
+	mine, err := OpenDir(at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := OpenDir(at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	is := func(when string, one, two bool) {
+		t.Helper()
+		for _, d := range []*Dir{mine, other} {
+			for key, want := range map[arbalest.Key]bool{"l/w/1": one, "l/w/2": two, "l/w/3": false} {
+				if got, err := d.Drafted(t.Context(), key); err != nil || got != want {
+					t.Errorf("%s: draft of %s: %v, %v", when, key, got, err)
+				}
+			}
+		}
+	}
+	is("before all", false, false)
+	a, b := begin(t, mine, "l/w/1"), begin(t, mine, "l/w/2")
+	is("without a piece", false, false)
+	add(t, a, "one", "two")
+	is("the first", true, false)
+	add(t, b, "three")
+	is("both", true, true)
+	publish(t, a)
+	is("the first published", false, true)
+	again := begin(t, mine, "l/w/3")
+	die(mine, b, again)
+	if mine, err = OpenDir(at); err != nil {
+		t.Fatal(err)
+	}
+	defer mine.Close()
+	is("dead", false, true)
+	if err := other.Recover(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	is("recovered", false, false)
+}
+
 // The calls that each operation makes.
 func TestDraftSteps(t *testing.T) {
 	d, r := recorded(t)

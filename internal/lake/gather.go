@@ -16,6 +16,8 @@ import (
 // less cost than an object of its own (blob.Dir).
 type drafter interface {
 	Draft(ctx context.Context, key arbalest.Key) (*blob.Draft, error)
+	// Drafted says whether an object is in a draft, of any process.
+	Drafted(ctx context.Context, key arbalest.Key) (bool, error)
 	// Recover publishes the drafts of processes that have died.
 	Recover(ctx context.Context) error
 }

@@ -28,9 +28,10 @@ type Place struct {
 	Events []arbalest.EventName // of the whole commit
 }
 
-// Track says where the events of a receipt are. The error wraps
-// arbalest.ErrUnknown if there is no such segment, or if it was sorted more
-// than 4,096 commits ago.
+// Track says where the events of a receipt are. A segment that is not published
+// yet is in landing to it, whichever process gathers it, or did until it died.
+// The error wraps arbalest.ErrUnknown if there is no such segment, or if it was
+// sorted more than 4,096 commits ago.
 func (l *Lake) Track(ctx context.Context, r arbalest.Receipt) (Place, error) {
 	key, err := segmentOf(r)
 	if err != nil {
@@ -44,6 +45,35 @@ func (l *Lake) Track(ctx context.Context, r arbalest.Receipt) (Place, error) {
 	if l.gathers(key) {
 		return Place{}, nil
 	}
+	started := ulid.Time(id.Time()).Add(-time.Minute) // clocks differ
+	place, err := l.locate(ctx, key, started)
+	if !errors.Is(err, arbalest.ErrUnknown) {
+		return place, err
+	}
+	for _, key := range [...]arbalest.Key{key, oldSegmentKey(key)} {
+		if drafted, err := l.drafted(ctx, key); err != nil || drafted {
+			return Place{}, err
+		}
+		// Where it was in a draft until now, it is published since.
+		if place, err = l.locate(ctx, key, started); !errors.Is(err, arbalest.ErrUnknown) {
+			return place, err
+		}
+	}
+	return Place{}, fmt.Errorf("receipt %s: %w", r, err)
+}
+
+// drafted says whether a segment is in a draft of any process.
+func (l *Lake) drafted(ctx context.Context, segment arbalest.Key) (bool, error) {
+	store, ok := l.store.(drafter)
+	if !ok {
+		return false, nil
+	}
+	return store.Drafted(ctx, segment)
+}
+
+// locate looks for a segment in landing and in the log, back to when its writer
+// started.
+func (l *Lake) locate(ctx context.Context, key arbalest.Key, started time.Time) (Place, error) {
 	landed, err := l.exists(ctx, key)
 	if err != nil {
 		return Place{}, err
@@ -52,7 +82,6 @@ func (l *Lake) Track(ctx context.Context, r arbalest.Receipt) (Place, error) {
 	if err != nil {
 		return Place{}, err
 	}
-	started := ulid.Time(id.Time()).Add(-time.Minute) // clocks differ
 	for seq := head; seq > 0 && head-seq < maxJourneys; seq-- {
 		j, err := l.journey(ctx, seq)
 		if err != nil {
@@ -66,7 +95,7 @@ func (l *Lake) Track(ctx context.Context, r arbalest.Receipt) (Place, error) {
 		}
 	}
 	if !landed {
-		return Place{}, fmt.Errorf("%w: receipt %s: no such segment was written, or it was sorted long ago", arbalest.ErrUnknown, r)
+		return Place{}, fmt.Errorf("%w: no such segment was written, or it was sorted long ago", arbalest.ErrUnknown)
 	}
 	return Place{}, nil
 }
