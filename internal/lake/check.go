@@ -65,7 +65,7 @@ func (l *Lake) Unsorted(ctx context.Context) (stored, rejected map[arbalest.Part
 	if err != nil {
 		return nil, nil, err
 	}
-	consumed, err := l.consumedBy(ctx, head)
+	consumed, err := l.consumed(ctx, head)
 	if err != nil {
 		return nil, nil, err
 	}

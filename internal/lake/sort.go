@@ -83,7 +83,7 @@ func (l *Lake) landingEmpty(ctx context.Context) (bool, error) {
 // commit head are deleted before plan head+1 is made, so those of all earlier
 // commits are gone, and landing is listed after that.
 func (l *Lake) makePlan(ctx context.Context, head arbalest.Seq) (plan arbalest.Plan, more bool, err error) {
-	consumed, err := l.consumedBy(ctx, head)
+	consumed, err := l.consumed(ctx, head)
 	if err != nil {
 		return arbalest.Plan{}, false, err
 	}
@@ -124,17 +124,30 @@ func (l *Lake) makePlan(ctx context.Context, head arbalest.Seq) (plan arbalest.P
 	return winner, true, err
 }
 
-// consumedBy returns the segments of a commit; none for commit 0.
-func (l *Lake) consumedBy(ctx context.Context, seq arbalest.Seq) (map[arbalest.Key]bool, error) {
+// maxLate is how many commits back a segment is known that is made again after
+// it was consumed.
+const maxLate = 8
+
+// consumed returns the segments that commits up to head consumed: those of head,
+// which may still be in landing; and where a store has drafts, those of some
+// before it, since a process that lags or died between publishing a draft and
+// clearing its slot has its segment made again.
+func (l *Lake) consumed(ctx context.Context, head arbalest.Seq) (map[arbalest.Key]bool, error) {
+	back := arbalest.Seq(1)
+	if _, ok := l.store.(drafter); ok {
+		back = maxLate
+	}
 	consumed := map[arbalest.Key]bool{}
-	if seq == 0 {
-		return consumed, nil
+	for seq := head; seq > 0 && head-seq < back; seq-- {
+		j, err := l.journey(ctx, seq)
+		if err != nil {
+			return nil, err
+		}
+		for _, key := range j.segments {
+			consumed[key] = true
+		}
 	}
-	j, err := l.journey(ctx, seq)
-	for _, key := range j.segments {
-		consumed[key] = true
-	}
-	return consumed, err
+	return consumed, nil
 }
 
 // finish does what a plan says. Doing it twice, or at once with another, writes

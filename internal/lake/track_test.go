@@ -1,6 +1,7 @@
 package lake
 
 import (
+	"bytes"
 	"errors"
 	"path/filepath"
 	"testing"
@@ -60,4 +61,39 @@ func TestTrackFindsOldSegments(t *testing.T) {
 			t.Errorf("%s, sorted: %+v, %v", r, p, err)
 		}
 	}
+}
+
+// A segment that is made again, by a process that lagged or died between
+// publishing and clearing its slot, is noticed some commits later too: its
+// rejected events count once.
+func TestInvariant7ASegmentThatComesTwice(t *testing.T) {
+	store := openStore(t, t.TempDir())
+	l := openTest(t, store, Options{})
+	w := l.NewWriter()
+	lines := AppendRejected(lineOf("a", "1", noon), Rejected{Code: "c", Reason: "r", Hour: arbalest.HourOf(noon), Received: noon, Body: []byte("{")})
+	if _, err := w.AppendLines(t.Context(), lines); err != nil {
+		t.Fatal(err)
+	}
+	total := drain(t, l)
+	for _, id := range []string{"2", "3", "4"} {
+		if _, err := w.AppendLines(t.Context(), lineOf("a", id, noon)); err != nil {
+			t.Fatal(err)
+		}
+		drain(t, l)
+	}
+	again := segmentKey(w.id, 1)
+	if err := store.Create(t.Context(), again, bytes.NewReader(packSegment(nil, lines))); err != nil {
+		t.Fatal(err)
+	}
+	fresh := openTest(t, store, Options{})
+	if stored, rejected, err := fresh.Unsorted(t.Context()); err != nil || len(stored)+len(rejected) > 0 {
+		t.Errorf("unsorted: %v, %v, %v", stored, rejected, err)
+	}
+	if s := drain(t, fresh); s.Commit != 0 || total.Rejected != 1 {
+		t.Errorf("sorted %+v after %+v", s, total)
+	}
+	if there, err := fresh.exists(t.Context(), again); err != nil || there {
+		t.Errorf("the segment is still there, %v", err)
+	}
+	once(t, store, map[string]bool{"1": true, "2": true, "3": true, "4": true})
 }
