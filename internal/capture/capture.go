@@ -2,13 +2,18 @@
 //
 // It stores nothing of its own. A request is read, decoded and checked in its
 // own goroutine; the lines of its accepted events and the records of its
-// invalid ones then join the open group. The commit point is Append: one
-// durable segment for all the requests of a group, and only then is any of
-// them answered. Nothing is acknowledged from memory, and a capturer can be
-// killed and replaced at any moment.
+// invalid ones then join the open group. The commit point is Append, which makes
+// the lines of all requests of a group durable at once, as a segment or as a part
+// of one; only then is any of them answered. Nothing is acknowledged from memory,
+// and a capturer can be killed and replaced at any moment.
 //
-// Memory is bounded by Options.MaxBytesInFlight: what does not fit is refused
-// with 429 before it is read.
+// Memory is bounded by Options.MaxBytesInFlight, which counts what requests hold:
+// bodies, decoded bodies and lines. Room is taken as bytes come, and a request
+// for which there is no more is answered 429, wherever it has got to: before its
+// body, in the middle of it or while it is decoded. Nothing of it is kept.
+//
+// Front takes the connections. It answers plain posts of events itself, and gives
+// every other connection to net/http; both call the same Handler.
 package capture
 
 import (

@@ -2,7 +2,7 @@
 // capture writes; partitions, where events live for good; and the log of
 // numbered commits, which alone makes a change visible.
 //
-//	_landing/<writer>/<n>.ndjson.zst                      a segment: accepted and rejected events of many names;
+//	_landing/<writer>/<n>.ndjson.s2                       a segment: accepted and rejected events of many names;
 //	                                                      on a directory it grows in a draft of the store's before it is there
 //	_log/<seq>.plan.json                                  what commit seq will do
 //	_log/<seq>.json                                       commit seq is done: the commit point
