@@ -22,6 +22,14 @@ type Dialect struct {
 	// be had in this database, though it is valid for its type; empty if it can.
 	// Nil is never.
 	Unfit func(kind arbalest.Kind, text []byte) string
+	// Events returns the statements that make an event's table of columns as
+	// Define spells them, so that finding the rows of an hour of event_time reads
+	// little else. Nil is CREATE TABLE.
+	Events func(table, columns string) []string
+	// Retype returns the statements that make a column, in place, one of a type
+	// that holds all its values. Nil is by way of a new column, which is then the
+	// table's last. table and column are spelled as in SQL.
+	Retype func(table, column string, to arbalest.Type) []string
 }
 
 // Ident quotes a name for SQL.
