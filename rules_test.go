@@ -32,24 +32,29 @@ var mayImport = map[string][]string{
 	"internal/postgres":               {"internal/blob", "internal/decode", "internal/warehouse"},
 	"internal/postgres/postgrestest":  {},
 	"internal/warehouse/databasetest": {"internal/blob", "internal/load/warehousetest", "internal/warehouse"},
+	"internal/s3":                     {"internal/blob"},
+	"internal/s3/s3test":              {},
 	"internal/redshift":               {"internal/blob", "internal/decode", "internal/warehouse"},
-	"cmd/arbalest":                    {"internal/archive", "internal/blob", "internal/capture", "internal/decode", "internal/duckdb", "internal/lake", "internal/load"},
+	"connect":                         {"internal/blob", "internal/duckdb", "internal/load", "internal/postgres", "internal/redshift", "internal/s3", "internal/warehouse"},
+	"cmd/arbalest":                    {"connect", "internal/archive", "internal/blob", "internal/capture", "internal/decode", "internal/lake", "internal/load", "internal/warehouse"},
 	"bench":                           {"internal/archive", "internal/blob", "internal/capture", "internal/decode", "internal/duckdb", "internal/lake", "internal/load"},
 	"e2e":                             {},
 }
 
 // doors says which packages may import a third party.
 var doors = map[string][]string{
-	"github.com/duckdb/":     {"internal/duckdb", "bench"},
-	"github.com/jackc/":      {"internal/postgres", "internal/postgres/postgrestest", "internal/redshift"},
-	"github.com/spf13/":      {"cmd/arbalest"},
-	"github.com/goccy/":      {"cmd/arbalest"},
-	"github.com/prometheus/": {"internal/capture", "cmd/arbalest"},
-	"github.com/jedib0t/":    {"cmd/arbalest"},
-	"github.com/schollz/":    {"cmd/arbalest"},
-	"github.com/oklog/ulid":  {"internal/lake"},
-	"golang.org/x/sys":       {"internal/blob"},
-	"golang.org/x/term":      {"cmd/arbalest"},
+	"github.com/aws/":           {"internal/redshift", "internal/s3"},
+	"github.com/johannesboyne/": {"internal/s3/s3test"},
+	"github.com/duckdb/":        {"internal/duckdb", "bench"},
+	"github.com/jackc/":         {"internal/postgres", "internal/postgres/postgrestest", "internal/redshift"},
+	"github.com/spf13/":         {"cmd/arbalest"},
+	"github.com/goccy/":         {"cmd/arbalest"},
+	"github.com/prometheus/":    {"internal/capture", "cmd/arbalest"},
+	"github.com/jedib0t/":       {"cmd/arbalest"},
+	"github.com/schollz/":       {"cmd/arbalest"},
+	"github.com/oklog/ulid":     {"internal/lake"},
+	"golang.org/x/sys":          {"internal/blob"},
+	"golang.org/x/term":         {"cmd/arbalest"},
 }
 
 // A goFile is a parsed source file of the project.
