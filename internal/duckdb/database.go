@@ -73,6 +73,11 @@ func (d database) Query(ctx context.Context, sql string, visit func(values []any
 	return selectValues(ctx, conn, sql, args, visit)
 }
 
+// Ask implements warehouse.Asker.
+func (d database) Ask(ctx context.Context, sql string, to warehouse.Sink) error {
+	return d.w.Ask(ctx, sql, to)
+}
+
 // databaseError wraps an error of a pipeline's statement.
 func databaseError(ctx context.Context, err error) error {
 	if cause := interrupted(ctx, err); cause != nil {

@@ -11,34 +11,17 @@ import (
 	"github.com/duckdb/duckdb-go/v2/mapping"
 
 	"arbalest"
+	"arbalest/internal/warehouse"
 )
 
-// A ValueKind says how a value is written where text has types, as in JSON.
-type ValueKind uint8
-
-// The kinds of values.
-const (
-	TextValue    ValueKind = iota // a string: all that is none of the others
-	NumberValue                   // a number; of REAL and DOUBLE also inf, -inf and nan
-	BooleanValue                  // true or false
-	JSONValue                     // JSON text: JSON itself, lists, structs, maps and unions
+// What a query gives, in DuckDB's words: types as "DECIMAL(18,2)" and
+// "STRUCT(a INTEGER)[]". JSONValue is JSON itself, lists, structs, maps and
+// unions, whose numbers have a double's precision; a BLOB's bytes that are not
+// printable ASCII are \xHH.
+type (
+	Column = warehouse.ResultColumn
+	Value  = warehouse.Value
 )
-
-// A Column is one of a query's result.
-type Column struct {
-	Name string
-	Type string // as DuckDB spells it: "DECIMAL(18,2)", "STRUCT(a INTEGER)[]"
-	Kind ValueKind
-}
-
-// A Value is one value of a row. Numbers have all their digits, JSON is byte
-// for byte what is stored, times are "2026-08-21 14:53:52.5", with "+00" where
-// they are with time zone (UTC); a BLOB's bytes that are not printable ASCII are
-// \xHH. (Numbers inside lists and structs have a double's precision.)
-type Value struct {
-	Text string
-	Null bool
-}
 
 // Rows are a query's result, as it is computed. They belong to one goroutine
 // and must be closed.
@@ -69,6 +52,24 @@ func (w *Warehouse) Query(ctx context.Context, query string) (*Rows, error) {
 		return nil, queryError(ctx, err)
 	}
 	return r, nil
+}
+
+// Ask is Query, as warehouse.Asker has it.
+func (w *Warehouse) Ask(ctx context.Context, query string, to warehouse.Sink) error {
+	rows, err := w.Query(ctx, query)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	if err := to.Columns(rows.Columns); err != nil {
+		return err
+	}
+	for rows.Next() {
+		if err := to.Row(rows.Values()); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
 }
 
 func (r *Rows) start(w *Warehouse, conn *sql.Conn, query string) error {
@@ -177,7 +178,7 @@ func (s statement) asText(columns []Column) string {
 			names.WriteString(", ")
 		}
 		fmt.Fprintf(&names, "c%d", i)
-		if c.Kind == JSONValue && c.Type != "JSON" {
+		if c.Kind == warehouse.JSONValue && c.Type != "JSON" {
 			fmt.Fprintf(&casts, "to_json(c%d)::VARCHAR", i)
 		} else {
 			fmt.Fprintf(&casts, "c%d::VARCHAR", i)
@@ -187,22 +188,22 @@ func (s statement) asText(columns []Column) string {
 }
 
 // kindOf returns how values of one of DuckDB's types are written.
-func kindOf(t string) ValueKind {
+func kindOf(t string) warehouse.ValueKind {
 	switch t {
 	case "BOOLEAN":
-		return BooleanValue
+		return warehouse.BooleanValue
 	case "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT", "FLOAT", "DOUBLE", "BIGNUM":
-		return NumberValue
+		return warehouse.NumberValue
 	case "JSON":
-		return JSONValue
+		return warehouse.JSONValue
 	}
 	switch {
 	case strings.HasSuffix(t, "]"), strings.HasPrefix(t, "STRUCT("), strings.HasPrefix(t, "MAP("), strings.HasPrefix(t, "UNION("):
-		return JSONValue
+		return warehouse.JSONValue
 	case strings.HasPrefix(t, "DECIMAL("):
-		return NumberValue
+		return warehouse.NumberValue
 	}
-	return TextValue
+	return warehouse.TextValue
 }
 
 // Next moves to the next row. It returns false after the last, and where Err
