@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -19,8 +21,19 @@ import (
 type config struct {
 	// Listen is the address that serve captures on. Defaults to 127.0.0.1:8080.
 	Listen string `yaml:"listen"`
-	// SortEvery is the least time between two commits. Defaults to 1s.
+	// Store is the object store's URL, in which ${NAME} is replaced from the
+	// environment. Defaults to the directory store in the data directory, to
+	// which a relative path is relative.
+	Store string `yaml:"store"`
+	// Linger is how long a request waits for others, to share a segment with
+	// them. Defaults to 250ms on S3, where each costs money, and elsewhere to 0s.
+	Linger *duration `yaml:"linger"`
+	// SortEvery is the least time between two commits. Defaults to 1s, and to
+	// 60s on S3.
 	SortEvery duration `yaml:"sort_every"`
+	// SortBytes is how many bytes of lines that landed are enough for a commit
+	// before its time. Defaults to 64MiB on S3; elsewhere to none.
+	SortBytes size `yaml:"sort_bytes"`
 	// Compression of partitions, "zstd" or "none". Defaults to zstd.
 	Compression string          `yaml:"compression"`
 	Limits      limitsConfig    `yaml:"limits"`
@@ -28,6 +41,26 @@ type config struct {
 	// Events declares tables: an event that is not here has its columns
 	// inferred.
 	Events map[string]eventConfig `yaml:"events"`
+
+	writers    int    // segments that are written at once; 0 is capture's default
+	durability string // what answers say of how events are kept
+}
+
+// forServe returns the configuration with serve's defaults, which are others on
+// a store where each object costs money and takes its time.
+func (c config) forServe(remote bool) config {
+	linger := duration(0)
+	if remote {
+		c.SortEvery = cmp.Or(c.SortEvery, duration(time.Minute))
+		c.SortBytes = cmp.Or(c.SortBytes, 64<<20)
+		linger = duration(250 * time.Millisecond)
+		c.writers, c.durability = 4, "s3"
+	}
+	c.SortEvery = cmp.Or(c.SortEvery, duration(time.Second))
+	if c.Linger == nil {
+		c.Linger = &linger
+	}
+	return c
 }
 
 // A limitsConfig bounds what clients may send.
@@ -37,10 +70,13 @@ type limitsConfig struct {
 	InFlight size `yaml:"in_flight"` // memory of all requests. Defaults to 64MiB
 }
 
-// A warehouseConfig bounds what loading may use.
+// A warehouseConfig says where tables are, and bounds what loading may use.
 type warehouseConfig struct {
-	Memory size `yaml:"memory"` // DuckDB's limit. Defaults to 96MiB in serve, which keeps it below 512MiB, and 512MiB elsewhere
-	Batch  size `yaml:"batch"`  // lines that a sort or a transaction holds at once. Defaults to 32MiB in serve, and 96MiB elsewhere
+	// URL is the warehouse's, in which ${NAME} is replaced from the environment.
+	// Defaults to the DuckDB file warehouse.duckdb in the data directory.
+	URL    string `yaml:"url"`
+	Memory size   `yaml:"memory"` // DuckDB's limit. Defaults to 96MiB in serve, which keeps it below 512MiB, and 512MiB elsewhere
+	Batch  size   `yaml:"batch"`  // lines that a sort or a transaction holds at once. Defaults to 32MiB in serve, and 96MiB elsewhere
 }
 
 // An eventConfig declares an event's table.
@@ -127,7 +163,30 @@ func readConfig(path string, optional bool) (config, error) {
 	if _, err := c.tables(); err != nil {
 		return c, fmt.Errorf("%w (in %s)", err, path)
 	}
+	for name, url := range map[string]*string{"store": &c.Store, "warehouse.url": &c.Warehouse.URL} {
+		if *url, err = expand(*url); err != nil {
+			return c, fmt.Errorf("%w configuration %s: %s: %w", arbalest.ErrInvalid, path, name, err)
+		}
+	}
 	return c, nil
+}
+
+// variable matches ${NAME}.
+var variable = regexp.MustCompile(`\$\{([A-Za-z_][A-Za-z0-9_]*)\}`)
+
+// expand replaces ${NAME} by the environment's NAME: so secrets need not be in
+// the file.
+func expand(text string) (string, error) {
+	var missing error
+	text = variable.ReplaceAllStringFunc(text, func(ref string) string {
+		name := variable.FindStringSubmatch(ref)[1]
+		value, ok := os.LookupEnv(name)
+		if !ok && missing == nil {
+			missing = fmt.Errorf("the environment variable %s is not set", name)
+		}
+		return value
+	})
+	return text, missing
 }
 
 // tables returns the declared tables.

@@ -12,9 +12,10 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"arbalest"
-	"arbalest/internal/duckdb"
+	"arbalest/internal/warehouse"
 )
 
 // Commands reach the serve that has a place open over loopback, by the address
@@ -23,11 +24,11 @@ import (
 //
 // A message has one of its members.
 type message struct {
-	Progress *progress       `json:"progress,omitempty"`
-	Columns  []duckdb.Column `json:"columns,omitempty"`
-	Row      []duckdb.Value  `json:"row,omitempty"`
-	Result   json.RawMessage `json:"result,omitempty"` // the last one
-	Error    *remoteError    `json:"error,omitempty"`  // the last one
+	Progress *progress                `json:"progress,omitempty"`
+	Columns  []warehouse.ResultColumn `json:"columns,omitempty"`
+	Row      []warehouse.Value        `json:"row,omitempty"`
+	Result   json.RawMessage          `json:"result,omitempty"` // the last one
+	Error    *remoteError             `json:"error,omitempty"`  // the last one
 }
 
 // A remoteError is an error on its way from serve to a command.
@@ -105,7 +106,10 @@ func listenControl(op operator, file, capture string) (*control, error) {
 
 // Close stops answering and removes the file.
 func (c *control) Close(ctx context.Context) error {
-	_ = os.Remove(c.file)
+	// Another serve may have come on the place, where the warehouse lets it.
+	if b, err := os.ReadFile(c.file); err == nil && strings.Contains(string(b), c.token) {
+		_ = os.Remove(c.file)
+	}
 	if err := c.server.Shutdown(ctx); err != nil {
 		return c.server.Close()
 	}
@@ -159,7 +163,7 @@ func (s *stream) show(p progress) {
 }
 
 // Columns implements rowSink.
-func (s *stream) Columns(c []duckdb.Column) error { return s.send(message{Columns: c}) }
+func (s *stream) Columns(c []warehouse.ResultColumn) error { return s.send(message{Columns: c}) }
 
 // Row implements rowSink.
-func (s *stream) Row(v []duckdb.Value) error { return s.send(message{Row: v}) }
+func (s *stream) Row(v []warehouse.Value) error { return s.send(message{Row: v}) }

@@ -16,7 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"arbalest"
-	"arbalest/internal/duckdb"
+	"arbalest/internal/warehouse"
 )
 
 func newDemo() *cobra.Command {
@@ -46,6 +46,7 @@ twice. Without --data it uses a directory that it removes at the end.`,
 			return err
 		}
 		c.Listen = "127.0.0.1:0"
+		c.Store, c.Warehouse.URL = "", "" // its SQL is DuckDB's
 		s, err := startServer(cmd.Context(), *p, c, slog.New(slog.DiscardHandler))
 		if err != nil {
 			return err
@@ -168,10 +169,10 @@ func (d demo) table(ctx context.Context, title, sql string) error {
 type rowList [][]string
 
 // Columns implements rowSink.
-func (r *rowList) Columns([]duckdb.Column) error { return nil }
+func (r *rowList) Columns([]warehouse.ResultColumn) error { return nil }
 
 // Row implements rowSink.
-func (r *rowList) Row(values []duckdb.Value) error {
+func (r *rowList) Row(values []warehouse.Value) error {
 	row := make([]string, len(values))
 	for i, v := range values {
 		row[i] = v.Text

@@ -4,16 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"sync"
 	"time"
 
 	"arbalest"
+	"arbalest/connect"
 	"arbalest/internal/archive"
 	"arbalest/internal/blob"
-	"arbalest/internal/duckdb"
 	"arbalest/internal/lake"
 	"arbalest/internal/load"
+	"arbalest/internal/warehouse"
 )
 
 // An operator does what commands ask for: an engine, which has the place open,
@@ -33,11 +33,8 @@ type operator interface {
 	Close() error
 }
 
-// A rowSink takes a result: first its columns, then its rows.
-type rowSink interface {
-	Columns([]duckdb.Column) error
-	Row([]duckdb.Value) error
-}
+// A rowSink takes a query's result.
+type rowSink = warehouse.Sink
 
 // A syncReport is what a sync did.
 type syncReport struct {
@@ -58,28 +55,41 @@ func (r syncReport) err() error {
 	return nil
 }
 
-// An engine has a place open, alone: DuckDB lets one process in.
+// A tables is what an engine needs of a warehouse.
+type tables interface {
+	load.Warehouse
+	archive.Warehouse
+	warehouse.Asker
+	// Tables returns the tables that Load made, by name.
+	Tables(ctx context.Context) ([]connect.TableInfo, error)
+	Close() error
+}
+
+// An engine has a place open: alone, if its warehouse is DuckDB, which lets one
+// process in.
 type engine struct {
-	place     place
-	config    config
-	store     io.Closer
-	lake      *lake.Lake
-	warehouse *duckdb.Warehouse
-	loader    *load.Loader
-	work      sync.Mutex // one sort or load at a time
+	place      place
+	config     config
+	store      blob.Store
+	closeStore func() error
+	lake       *lake.Lake
+	warehouse  tables
+	alone      bool // nobody else can load
+	loader     *load.Loader
+	work       sync.Mutex // one sort or load at a time
 }
 
 // openLake opens a place's store only, which any number of processes may.
-func openLake(p place, c config) (*lake.Lake, io.Closer, error) {
-	store, err := blob.OpenDir(p.store())
+func openLake(ctx context.Context, p place, c config) (*lake.Lake, blob.Store, func() error, error) {
+	store, closeStore, err := connect.Store(ctx, p.store(c))
 	if err != nil {
-		return nil, nil, fmt.Errorf("open store: %w", err)
+		return nil, nil, nil, err
 	}
 	l, err := lake.Open(store, lake.Options{Plain: c.Compression == "none", FlushBytes: int64(c.Warehouse.Batch)})
 	if err != nil {
-		return nil, nil, errors.Join(err, store.Close())
+		return nil, nil, nil, errors.Join(err, closeStore())
 	}
-	return l, store, nil
+	return l, store, closeStore, nil
 }
 
 // Commands that do one thing and end take more memory than serve, of which it
@@ -87,6 +97,9 @@ func openLake(p place, c config) (*lake.Lake, io.Closer, error) {
 const (
 	bulkBatch  = 96 << 20
 	bulkMemory = 512 << 20
+	// remoteReaders is how many objects of a remote store are read at once: most
+	// of the time they are waited for.
+	remoteReaders = 16
 )
 
 func openEngine(ctx context.Context, p place, c config) (*engine, error) {
@@ -94,22 +107,23 @@ func openEngine(ctx context.Context, p place, c config) (*engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	l, store, err := openLake(p, c)
+	l, store, closeStore, err := openLake(ctx, p, c)
 	if err != nil {
 		return nil, err
 	}
-	w, err := duckdb.Open(ctx, p.warehouse(), duckdb.Options{MemoryLimit: int64(c.Warehouse.Memory)})
+	w, err := connect.Warehouse(ctx, p.warehouse(c), store, connect.Options{Memory: int64(c.Warehouse.Memory)})
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("open warehouse: %w", err), store.Close())
+		return nil, errors.Join(err, closeStore())
 	}
-	return &engine{
-		place: p, config: c, store: store, lake: l, warehouse: w,
-		loader: load.New(l, w, load.Options{Declared: tables, BatchBytes: int64(c.Warehouse.Batch)}),
-	}, nil
+	opts := load.Options{Declared: tables, BatchBytes: int64(c.Warehouse.Batch)}
+	if connect.IsRemote(p.store(c)) {
+		opts.Readers = remoteReaders
+	}
+	return &engine{place: p, config: c, store: store, closeStore: closeStore, lake: l, warehouse: w, alone: w.Alone, loader: load.New(l, w, opts)}, nil
 }
 
 // Close closes the warehouse and the store.
-func (e *engine) Close() error { return errors.Join(e.warehouse.Close(), e.store.Close()) }
+func (e *engine) Close() error { return errors.Join(e.warehouse.Close(), e.closeStore()) }
 
 // Sync implements operator.
 func (e *engine) Sync(ctx context.Context, show func(progress)) (syncReport, error) {
@@ -203,31 +217,5 @@ func (e *engine) knows(ctx context.Context, tables []string) error {
 
 // Query implements operator.
 func (e *engine) Query(ctx context.Context, sql string, to rowSink) error {
-	rows, err := e.warehouse.Query(ctx, sql)
-	if err != nil {
-		return err
-	}
-	if err := to.Columns(rows.Columns); err != nil {
-		return errors.Join(err, rows.Close())
-	}
-	for rows.Next() {
-		if err := to.Row(rows.Values()); err != nil {
-			return errors.Join(err, rows.Close())
-		}
-	}
-	return errors.Join(rows.Err(), rows.Close())
-}
-
-// Verify implements operator.
-func (e *engine) Verify(ctx context.Context, show func(progress)) (archive.Report, error) {
-	e.work.Lock()
-	defer e.work.Unlock()
-	var objects int64
-	return archive.Verify(ctx, e.lake, e.warehouse, archive.Options{
-		Table: e.loader.TableName,
-		Advance: func(arbalest.Object) {
-			objects++
-			show(progress{Stage: "verify", Done: objects, Unit: "objects"})
-		},
-	})
+	return e.warehouse.Ask(ctx, sql, to)
 }

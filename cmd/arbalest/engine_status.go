@@ -4,11 +4,12 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"reflect"
 	"slices"
 	"time"
 
 	"arbalest"
-	"arbalest/internal/duckdb"
+	"arbalest/connect"
 	"arbalest/internal/load"
 )
 
@@ -36,24 +37,39 @@ type statusReport struct {
 	Newest   *time.Time            `json:"newest,omitempty"`
 	Landing  int                   `json:"landing_segments"`
 	Stalled  map[string]load.Stall `json:"stalled,omitempty"`
-	Tables   []duckdb.TableInfo    `json:"tables"`
+	Tables   []connect.TableInfo   `json:"tables"`
 	Books    []bookLine            `json:"books"` // by event and hour
 	Balanced bool                  `json:"balanced"`
 }
 
-// Status implements operator. The books are those of the journal, and of what
-// it has not seen: commits that are not loaded, and landing.
-func (e *engine) Status(ctx context.Context) (statusReport, error) {
+// Status implements operator. Where others load between one look and the next,
+// it looks again.
+func (e *engine) Status(ctx context.Context) (r statusReport, err error) {
 	e.work.Lock()
 	defer e.work.Unlock()
-	r := statusReport{Data: e.place.dir}
-	progress, err := e.warehouse.Progress(ctx)
-	if err != nil {
-		return r, err
+	for range verifications {
+		before, err := e.warehouse.Progress(ctx)
+		if err != nil {
+			return r, err
+		}
+		if r, err = e.status(ctx, before); err != nil || e.alone {
+			return r, err
+		}
+		after, err := e.warehouse.Progress(ctx)
+		if err != nil || reflect.DeepEqual(before, after) {
+			return r, err
+		}
 	}
+	return r, nil
+}
+
+// status makes the books of those of the journal, which is at progress, and of
+// what it has not seen: commits that are not loaded, and landing.
+func (e *engine) status(ctx context.Context, progress load.Progress) (statusReport, error) {
+	r := statusReport{Data: e.place.dir}
 	r.Loaded, r.Stalled = progress.Commit, progress.Stalled
 	books := ledger{}
-	err = e.warehouse.Books(ctx, func(b load.Book) error {
+	err := e.warehouse.Books(ctx, func(b load.Book) error {
 		l := books.line(b.Event, b.Hour)
 		l.Rejected += b.Rejected
 		l.Stored += b.Stored

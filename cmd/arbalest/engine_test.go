@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"arbalest"
 	"arbalest/internal/capture"
@@ -106,5 +107,63 @@ func TestConfigRefuses(t *testing.T) {
 	c, err := readConfig("sample.yaml", false)
 	if err != nil || c.Listen != "" {
 		t.Errorf("the sample: %+v, %v", c, err)
+	}
+}
+
+// TestConfigExpands holds that secrets need not be in the file, and that only
+// URLs take them.
+func TestConfigExpands(t *testing.T) {
+	t.Setenv("ARBALEST_TEST_SECRET", "p@ss")
+	read := func(text string) (config, error) {
+		file := filepath.Join(t.TempDir(), "arbalest.yaml")
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return readConfig(file, false)
+	}
+	c, err := read("store: s3://b/${ARBALEST_TEST_SECRET}/x\nlisten: ${ARBALEST_TEST_NONE}\nwarehouse:\n  url: postgres://u:${ARBALEST_TEST_SECRET}@h/$d\n")
+	if err != nil || c.Store != "s3://b/p@ss/x" || c.Warehouse.URL != "postgres://u:p@ss@h/$d" || c.Listen != "${ARBALEST_TEST_NONE}" {
+		t.Errorf("%+v, %v", c, err)
+	}
+	for _, text := range []string{"store: ${ARBALEST_TEST_NONE}\n", "warehouse: {url: \"duckdb:${ARBALEST_TEST_NONE}\"}\n"} {
+		if _, err := read(text); !errors.Is(err, arbalest.ErrInvalid) || !strings.Contains(err.Error(), "ARBALEST_TEST_NONE is not set") {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
+// TestConfigForServe compares the defaults of a directory with those of S3.
+func TestConfigForServe(t *testing.T) {
+	none := duration(0)
+	for _, test := range []struct {
+		config config
+		remote bool
+		want   string
+	}{
+		{config{}, false, "0s 1s 0 0 "},
+		{config{}, true, "250ms 1m0s 67108864 4 s3"},
+		{config{Linger: &none, SortEvery: duration(5 * time.Second), SortBytes: 1 << 20}, true, "0s 5s 1048576 4 s3"},
+	} {
+		c := test.config.forServe(test.remote)
+		got := fmt.Sprint(time.Duration(*c.Linger), " ", time.Duration(c.SortEvery), " ", int64(c.SortBytes), " ", c.writers, " ", c.durability)
+		if got != test.want {
+			t.Errorf("%+v, %v: %q, want %q", test.config, test.remote, got, test.want)
+		}
+	}
+}
+
+func TestPlaceURLs(t *testing.T) {
+	p := place{dir: "/data"}
+	for _, test := range []struct{ store, warehouse, wantStore, wantWarehouse string }{
+		{"", "", "/data/store", "/data/warehouse.duckdb"},
+		{"lake", "tables.db", "/data/lake", "/data/tables.db"},
+		{"/lake", "duckdb:/tables.db", "/lake", "duckdb:/tables.db"},
+		{"file:lake", "duckdb:tables.db", "file:/data/lake", "duckdb:/data/tables.db"},
+		{"s3://bucket/lake", "postgres://h/d", "s3://bucket/lake", "postgres://h/d"},
+	} {
+		c := config{Store: test.store, Warehouse: warehouseConfig{URL: test.warehouse}}
+		if s, w := p.store(c), p.warehouse(c); s != test.wantStore || w != test.wantWarehouse {
+			t.Errorf("%+v: %s and %s", test, s, w)
+		}
 	}
 }

@@ -64,7 +64,7 @@ was cut short is simply run again.`,
 			return err
 		}
 		if taken.accepted.Load() == 0 && taken.rejected.Load() > 0 {
-			return fmt.Errorf("%w: none of %d events was accepted: see why below %s", arbalest.ErrInvalid, taken.rejected.Load(), filepath.Join(p.store(), "_rejected"))
+			return fmt.Errorf("%w: none of %d events was accepted: see why below _rejected/ in the store", arbalest.ErrInvalid, taken.rejected.Load())
 		}
 		return r.err()
 	}
@@ -96,11 +96,11 @@ func importAll(ctx context.Context, p *place, sources []string, show func(progre
 	if err := os.MkdirAll(p.dir, 0o755); err != nil {
 		return nil, fmt.Errorf("make data directory: %w", err)
 	}
-	l, store, err := openLake(*p, c)
+	l, _, closeStore, err := openLake(ctx, *p, c)
 	if err != nil {
 		return nil, err
 	}
-	defer store.Close()
+	defer closeStore()
 	h, err := capture.New(capture.Options{Appender: l.NewWriter(), MaxBody: 4 * importBlock, MaxBytesInFlight: 64 * importBlock, MaxRejected: 1 << 30, MaxEvent: max(int(c.Limits.Event), 1<<20)})
 	if err != nil {
 		return nil, err

@@ -9,26 +9,43 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"arbalest"
+	"arbalest/connect"
 )
 
 // A place is a data directory:
 //
 //	arbalest.yaml      the configuration, if there is one
-//	store/             the object store: all that must be kept
-//	warehouse.duckdb   derived: rebuild makes it again
+//	store/             the object store, unless it is elsewhere: all that must be kept
+//	warehouse.duckdb   the warehouse, unless it is elsewhere: rebuild makes it again
 //	serve.json         how to reach the serve that runs on it
 type place struct {
 	dir    string
 	config string // file; empty is dir/arbalest.yaml, if it is there
 }
 
-func (p place) store() string     { return filepath.Join(p.dir, "store") }
-func (p place) warehouse() string { return filepath.Join(p.dir, "warehouse.duckdb") }
-func (p place) servant() string   { return filepath.Join(p.dir, "serve.json") }
+func (p place) servant() string { return filepath.Join(p.dir, "serve.json") }
+
+// store returns the URL of the place's store.
+func (p place) store(c config) string { return p.within(cmp.Or(c.Store, "store")) }
+
+// warehouse returns the URL of the place's warehouse.
+func (p place) warehouse(c config) string {
+	return p.within(cmp.Or(c.Warehouse.URL, "warehouse.duckdb"))
+}
+
+// within makes a relative path one in the directory.
+func (p place) within(url string) string {
+	path, ok := connect.IsPath(url)
+	if !ok || filepath.IsAbs(path) {
+		return url
+	}
+	return strings.TrimSuffix(url, path) + filepath.Join(p.dir, path)
+}
 
 func (p place) read() (config, error) {
 	if p.config != "" {

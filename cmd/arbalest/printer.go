@@ -13,7 +13,7 @@ import (
 	"golang.org/x/term"
 
 	"arbalest"
-	"arbalest/internal/duckdb"
+	"arbalest/internal/warehouse"
 )
 
 // A printer prints a result: End comes after the last row.
@@ -50,13 +50,13 @@ const maxTableRows = 2000
 type tablePrinter struct {
 	out     io.Writer
 	width   int // of the terminal, 0 for none
-	columns []duckdb.Column
+	columns []warehouse.ResultColumn
 	table   table.Writer
 	rows    int64
 }
 
 // Columns implements rowSink.
-func (p *tablePrinter) Columns(columns []duckdb.Column) error {
+func (p *tablePrinter) Columns(columns []warehouse.ResultColumn) error {
 	p.columns = columns
 	p.table = table.NewWriter()
 	style := table.StyleRounded
@@ -67,7 +67,7 @@ func (p *tablePrinter) Columns(columns []duckdb.Column) error {
 	for i, c := range columns {
 		header[i] = c.Name
 		configs[i] = table.ColumnConfig{Number: i + 1, WidthMax: 60, WidthMaxEnforcer: text.Trim}
-		if c.Kind == duckdb.NumberValue {
+		if c.Kind == warehouse.NumberValue {
 			configs[i].Align, configs[i].AlignHeader = text.AlignRight, text.AlignRight
 		}
 	}
@@ -81,7 +81,7 @@ func (p *tablePrinter) Columns(columns []duckdb.Column) error {
 }
 
 // Row implements rowSink.
-func (p *tablePrinter) Row(values []duckdb.Value) error {
+func (p *tablePrinter) Row(values []warehouse.Value) error {
 	if p.rows++; p.rows > maxTableRows {
 		return nil
 	}
@@ -121,7 +121,7 @@ type csvPrinter struct {
 }
 
 // Columns implements rowSink.
-func (p *csvPrinter) Columns(columns []duckdb.Column) error {
+func (p *csvPrinter) Columns(columns []warehouse.ResultColumn) error {
 	p.fields = make([]string, len(columns))
 	for i, c := range columns {
 		p.fields[i] = c.Name
@@ -130,7 +130,7 @@ func (p *csvPrinter) Columns(columns []duckdb.Column) error {
 }
 
 // Row implements rowSink.
-func (p *csvPrinter) Row(values []duckdb.Value) error {
+func (p *csvPrinter) Row(values []warehouse.Value) error {
 	for i, v := range values {
 		p.fields[i] = v.Text
 	}
@@ -152,17 +152,17 @@ type jsonPrinter struct {
 }
 
 // Columns implements rowSink.
-func (p *jsonPrinter) Columns(columns []duckdb.Column) error {
+func (p *jsonPrinter) Columns(columns []warehouse.ResultColumn) error {
 	for _, c := range columns {
 		p.names = append(p.names, arbalest.AppendString(nil, c.Name))
-		p.bare = append(p.bare, c.Kind != duckdb.TextValue)
+		p.bare = append(p.bare, c.Kind != warehouse.TextValue)
 	}
 	_, err := p.out.WriteString(p.open)
 	return err
 }
 
 // Row implements rowSink.
-func (p *jsonPrinter) Row(values []duckdb.Value) error {
+func (p *jsonPrinter) Row(values []warehouse.Value) error {
 	p.line = p.line[:0]
 	if p.rows++; p.rows > 1 {
 		p.line = append(p.line, p.between...)

@@ -10,12 +10,14 @@ import (
 	"os"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 
 	"arbalest"
+	"arbalest/connect"
 	"arbalest/internal/capture"
 	"arbalest/internal/lake"
 )
@@ -80,6 +82,8 @@ type server struct {
 	control *control
 	every   time.Duration
 	wake    chan struct{} // something landed
+	landed  atomic.Int64  // bytes of lines since the last pass began
+	full    chan struct{} // that is enough for a pass before its time
 	failed  chan error    // the listener broke
 	stop    context.CancelFunc
 	loops   sync.WaitGroup
@@ -98,10 +102,8 @@ func startServer(ctx context.Context, p place, c config, log *slog.Logger) (*ser
 	if err != nil {
 		return nil, err
 	}
-	s := &server{log: log, engine: e, every: time.Duration(c.SortEvery), wake: make(chan struct{}, 1), failed: make(chan error, 1)}
-	if s.every == 0 {
-		s.every = time.Second
-	}
+	c = c.forServe(connect.IsRemote(p.store(c)))
+	s := &server{log: log, engine: e, every: time.Duration(c.SortEvery), wake: make(chan struct{}, 1), full: make(chan struct{}, 1), failed: make(chan error, 1)}
 	if err := s.listen(c); err != nil {
 		return nil, errors.Join(err, e.Close())
 	}
@@ -120,8 +122,9 @@ func (s *server) listen(c config) error {
 	registry := prometheus.NewRegistry()
 	s.metrics = newPassMetrics(registry)
 	handler, err := capture.New(capture.Options{
-		Appender: waker{s.landing, s.wake},
+		Appender: waker{s.landing, s, int64(c.SortBytes)},
 		Tracker:  s.engine, Registry: registry,
+		Linger: time.Duration(*c.Linger), Writers: c.writers, Durability: c.durability,
 		MaxBody: int(c.Limits.Body), MaxEvent: int(c.Limits.Event), MaxBytesInFlight: int(c.Limits.InFlight),
 	})
 	if err != nil {
@@ -181,6 +184,8 @@ func (s *server) follow(ctx context.Context) {
 	pause := s.every
 	for {
 		start := time.Now()
+		s.landed.Store(0)
+		early := s.full
 		r, err := s.engine.Sync(ctx, func(progress) {})
 		s.metrics.pass(r, err, time.Since(start))
 		switch {
@@ -188,6 +193,7 @@ func (s *server) follow(ctx context.Context) {
 			return
 		case err != nil:
 			pause = min(2*pause, 30*time.Second)
+			early = nil
 			s.log.Error("sync", "error", err, "again_in", pause)
 		default:
 			pause = s.every
@@ -195,7 +201,7 @@ func (s *server) follow(ctx context.Context) {
 				s.log.Info("loaded", "rows", r.Loaded, "tables", len(r.Tables), "repeats", r.Repeats, "conflicts", r.Conflicts, "errors", r.Errors, "rejected", r.Rejected, "took", time.Since(start).Round(time.Millisecond))
 			}
 		}
-		if !sleep(ctx, pause-time.Since(start)) {
+		if !sleep(ctx, pause-time.Since(start), early) {
 			return
 		}
 		select {
@@ -207,32 +213,44 @@ func (s *server) follow(ctx context.Context) {
 	}
 }
 
-// sleep returns false if the context ends first.
-func sleep(ctx context.Context, d time.Duration) bool {
+// sleep waits for some time, or for early. It returns false if the context ends
+// first.
+func sleep(ctx context.Context, d time.Duration, early <-chan struct{}) bool {
 	select {
 	case <-time.After(d):
+		return true
+	case <-early:
 		return true
 	case <-ctx.Done():
 		return false
 	}
 }
 
-// A waker tells the loop of everything that lands.
+// A waker tells the loop of everything that lands, and of when that is enough.
 type waker struct {
 	*lake.Gatherer
-	wake chan<- struct{}
+	server *server
+	enough int64 // bytes of lines; 0 is never
 }
 
 // Append implements capture.Appender.
 func (w waker) Append(ctx context.Context, packed []byte, size int) (arbalest.Receipt, error) {
 	r, err := w.Gatherer.Append(ctx, packed, size)
 	if err == nil {
-		select {
-		case w.wake <- struct{}{}:
-		default:
+		tell(w.server.wake)
+		if landed := w.server.landed.Add(int64(size)); w.enough > 0 && landed >= w.enough {
+			tell(w.server.full)
 		}
 	}
 	return r, err
+}
+
+// tell tells whoever looks next.
+func tell(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
 }
 
 // Track implements capture.Tracker.
