@@ -153,3 +153,7 @@ type work struct {
 
 // describe spells a definition for its fingerprint.
 func describe(parts ...any) string { return fmt.Sprintf("%q", fmt.Sprint(parts...)) }
+
+// loosest is the dialect with the longest names, by which definitions are
+// checked before the warehouse is known.
+var loosest = warehouse.Dialect{MaxName: 127, Type: arbalest.Type.String}

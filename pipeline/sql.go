@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"arbalest"
 	"arbalest/internal/warehouse"
@@ -56,6 +57,13 @@ func (s *sqlStep) check(warehouse.Dialect) error {
 	for i, one := range s.statements {
 		if strings.TrimSpace(one.SQL) == "" {
 			return fmt.Errorf("%w: statement %d is empty", arbalest.ErrInvalid, i+1)
+		}
+		for k, a := range one.Args {
+			switch a.(type) {
+			case nil, bool, int64, float64, string, time.Time:
+			default:
+				return fmt.Errorf("%w: statement %d, parameter %d is a %T: want a text, a number, a boolean, a time or none", arbalest.ErrInvalid, i+1, k+1, a)
+			}
 		}
 	}
 	return nil
