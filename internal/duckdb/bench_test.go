@@ -156,7 +156,7 @@ func writeLines(b *testing.B, path string) {
 		batch := benchBatch(benchTable(), 1, first, 250_000, time.Millisecond, random)
 		for _, c := range batch.Chunks {
 			for r := range c.Rows {
-				v := func(i int) string { return text(&c.Columns[i], r) }
+				v := func(i int) string { return string(load.Text(&c.Columns[i], r)) }
 				at := func(i int) string {
 					return time.UnixMicro(c.Columns[i].Int64[r]).UTC().Format("2006-01-02T15:04:05.999999")
 				}

@@ -10,6 +10,7 @@ import (
 
 	"arbalest"
 	"arbalest/internal/decode"
+	"arbalest/internal/load"
 	"arbalest/internal/warehouse"
 )
 
@@ -143,7 +144,7 @@ func (tx *databaseTx) insert(ctx context.Context, table string, columns []arbale
 		rows[k], keep[k] = p.Rows, p.Keep
 		total += p.Rows
 		for row := range p.Rows {
-			if isSet(p.Keep, row, true) {
+			if load.IsSet(p.Keep, row, true) {
 				kept++
 			}
 		}
@@ -199,12 +200,12 @@ func (tx *databaseTx) takes(ctx context.Context, table, names string, columns []
 			i++
 			return nil
 		}
-		wide, err := widest(have, want)
+		wide, err := load.Widest(have, want)
 		if err != nil || wide != have {
 			return fmt.Errorf("%w: column %s is %s in %s, which does not hold every %s", arbalest.ErrInvalid, c.Name, text, table, c.Type)
 		}
 		for k := range pages {
-			if isInexact(want, have) && pages[k].Rows > 0 && !isExact(&pages[k].Columns[i], have) {
+			if load.IsInexact(want, have) && pages[k].Rows > 0 && !load.IsExact(&pages[k].Columns[i], have) {
 				return fmt.Errorf("%w: column %s is %s in %s, which does not hold all of these integers exactly", arbalest.ErrInvalid, c.Name, text, table)
 			}
 		}

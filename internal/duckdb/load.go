@@ -11,13 +11,8 @@ import (
 	"arbalest/internal/load"
 )
 
-// The places of the system columns in a chunk, and the hidden columns that its
-// source has besides the table's.
+// The hidden columns that a batch's source has besides the table's.
 const (
-	idColumn   = 0
-	timeColumn = 1
-	hashColumn = 3
-
 	keepColumn      = "_keep"       // BOOLEAN: TableBatch.Keep
 	byReceiptColumn = "_by_receipt" // BOOLEAN: TableBatch.ByReceipt
 )
@@ -28,7 +23,7 @@ type loading struct {
 	scanner *scanner
 	catalog *tables
 	recent  *recent
-	journal *journal
+	journal *load.Journal
 }
 
 // Load adds a batch in one transaction. Of the errors, arbalest.ErrExists says
@@ -54,7 +49,7 @@ func (w *Warehouse) Load(ctx context.Context, prev load.Progress, b load.Batch) 
 			}
 		}
 		w.recent.begin()
-		l := &loading{tx, w.scanner, w.known, w.recent, newJournal(nowMicro())}
+		l := &loading{tx, w.scanner, w.known, w.recent, load.NewJournal(nowMicro())}
 		for i := range b.Tables {
 			c, err := l.table(&b.Tables[i])
 			if err != nil {
@@ -62,8 +57,13 @@ func (w *Warehouse) Load(ctx context.Context, prev load.Progress, b load.Batch) 
 			}
 			counts = append(counts, c)
 		}
-		l.journal.rejected(b.Rejected)
-		return l.journal.write(tx, w.scanner)
+		l.journal.Rejected(b.Rejected)
+		for _, ledger := range l.journal.Ledgers() {
+			if err := writeLedger(tx, w.scanner, ledger); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	if err != nil {
 		w.known = nil // what was made in it is not there
@@ -84,7 +84,7 @@ func tableError(table string, err error) error {
 
 // table adds a table's part of a batch.
 func (l *loading) table(tb *load.TableBatch) (load.Counts, error) {
-	t, err := newTally(tb)
+	t, err := load.NewTally(tb)
 	if err != nil {
 		return load.Counts{}, err
 	}
@@ -109,8 +109,8 @@ func (l *loading) table(tb *load.TableBatch) (load.Counts, error) {
 		}
 		l.recent.note(tb, rows)
 	}
-	l.journal.loaded(tb, t)
-	return t.sum(), nil
+	l.journal.Loaded(tb, t)
+	return t.Sum(), nil
 }
 
 // batchRows are the rows of a batch that are to be loaded.
@@ -125,13 +125,13 @@ func rowsOf(tb *load.TableBatch) batchRows {
 	for k, c := range tb.Chunks {
 		r.chunks = append(r.chunks, c.Rows)
 		r.total += c.Rows
-		keep := bitsOf(tb.Keep, k)
+		keep := load.BitsOf(tb.Keep, k)
 		if keep == nil {
 			r.kept += c.Rows
 			continue
 		}
 		for row := range c.Rows {
-			if isSet(keep, row, true) {
+			if load.IsSet(keep, row, true) {
 				r.kept++
 			}
 		}
@@ -141,7 +141,7 @@ func rowsOf(tb *load.TableBatch) batchRows {
 
 // without leaves out the rows that repeat one of the table, and tells the
 // tally. The batch's own bits stay as they are.
-func (r batchRows) without(tb *load.TableBatch, t *tally, found []repeat) batchRows {
+func (r batchRows) without(tb *load.TableBatch, t *load.Tally, found []repeat) batchRows {
 	if len(found) == 0 {
 		return r
 	}
@@ -154,32 +154,19 @@ func (r batchRows) without(tb *load.TableBatch, t *tally, found []repeat) batchR
 		}
 		row := f.row - first
 		if keep[k] == nil {
-			keep[k] = copyBits(bitsOf(r.keep, k), r.chunks[k])
+			keep[k] = load.CopyBits(load.BitsOf(r.keep, k), r.chunks[k])
 		}
 		keep[k][row/8] &^= 1 << (row % 8)
-		t.repeat(tb.Chunks[k], row, f.kept)
+		t.Repeat(tb.Chunks[k], row, f.kept)
 	}
 	for k := range keep {
 		if keep[k] == nil {
-			keep[k] = bitsOf(r.keep, k)
+			keep[k] = load.BitsOf(r.keep, k)
 		}
 	}
 	r.keep = keep
 	r.kept -= len(found)
 	return r
-}
-
-// copyBits copies a bit for each row; all are set where there are none.
-func copyBits(bits []byte, rows int) []byte {
-	out := make([]byte, (rows+7)/8)
-	if bits == nil {
-		for i := range out {
-			out[i] = 0xff
-		}
-		return out
-	}
-	copy(out, bits)
-	return out
 }
 
 // insert adds the rows that are kept. Columns of which the warehouse has a

@@ -52,7 +52,7 @@ func (tx *transaction) advance(prev, next load.Progress) error {
 	if err != nil {
 		return err
 	}
-	if !samePlace(have, prev) {
+	if !have.SamePlace(prev) {
 		return fmt.Errorf("%w: cursor is at commit %d and %d objects, not at %d and %d", arbalest.ErrExists,
 			have.Commit, have.Objects, prev.Commit, prev.Objects)
 	}
@@ -64,19 +64,6 @@ func (tx *transaction) advance(prev, next load.Progress) error {
 		return fmt.Errorf("%w: arbalest.cursor has %d rows without a table_name, not one", arbalest.ErrCorrupt, n)
 	}
 	return tx.stall(have.Stalled, next.Stalled)
-}
-
-// samePlace says whether loads go on from the same objects in both.
-func samePlace(a, b load.Progress) bool {
-	if a.Cursor != b.Cursor || len(a.Stalled) != len(b.Stalled) {
-		return false
-	}
-	for table, s := range a.Stalled {
-		if t, ok := b.Stalled[table]; !ok || t.Cursor != s.Cursor {
-			return false
-		}
-	}
-	return true
 }
 
 // stall writes the cursors of tables that have their own.

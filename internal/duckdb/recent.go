@@ -147,7 +147,7 @@ func (r *recent) extent(ctx context.Context, conn *sql.Conn, table string) (*ext
 	}
 	e := &extent{first: 1, later: map[arbalest.Hour]bool{}}
 	if first.Valid {
-		e.first, e.last = hourOfMicro(first.Int64), hourOfMicro(last.Int64)
+		e.first, e.last = arbalest.HourOfMicro(first.Int64), arbalest.HourOfMicro(last.Int64)
 	}
 	r.extents[table] = e
 	return e, nil
@@ -156,7 +156,7 @@ func (r *recent) extent(ctx context.Context, conn *sql.Conn, table string) (*ext
 // read reads the ids of an hour of a table into a set.
 func (r *recent) read(ctx context.Context, conn *sql.Conn, table string, hour arbalest.Hour, h *recentHour) error {
 	s, err := openStream(ctx, conn, fmt.Sprintf("SELECT event_id FROM %s WHERE event_time >= make_timestamp(%d) AND event_time < make_timestamp(%d)",
-		tableName(table), hourMicro(hour), hourMicro(hour+1)))
+		tableName(table), load.HourMicro(hour), load.HourMicro(hour+1)))
 	if err != nil {
 		return loadError(ctx, err)
 	}
@@ -197,9 +197,9 @@ func (r *recent) note(tb *load.TableBatch, rows batchRows) {
 	var h *recentHour
 	there := r.extents[tb.Table.Name]
 	for k, c := range tb.Chunks {
-		keep := bitsOf(rows.keep, k)
+		keep := load.BitsOf(rows.keep, k)
 		for row := range c.Rows {
-			hour := hourOfMicro(c.Columns[timeColumn].Int64[row])
+			hour := arbalest.HourOfMicro(c.Columns[load.TimeColumn].Int64[row])
 			if in.table == "" || hour != in.hour {
 				in = tableHour{tb.Table.Name, hour}
 				h = r.hours[in]
@@ -207,8 +207,8 @@ func (r *recent) note(tb *load.TableBatch, rows batchRows) {
 					there.later[hour] = true
 				}
 			}
-			if h != nil && h.set != nil && isSet(keep, row, true) {
-				r.add(h, maphash.Bytes(r.seed, textBytes(&c.Columns[idColumn], row)))
+			if h != nil && h.set != nil && load.IsSet(keep, row, true) {
+				r.add(h, maphash.Bytes(r.seed, load.Text(&c.Columns[load.IDColumn], row)))
 			}
 		}
 	}
@@ -221,18 +221,18 @@ func (r *recent) hits(tb *load.TableBatch, known map[arbalest.Hour]*idSet) []arb
 	var last arbalest.Hour // rows of an hour come together
 	set := known[last]
 	for k, c := range tb.Chunks {
-		keep, receipt := bitsOf(tb.Keep, k), bitsOf(tb.ByReceipt, k)
+		keep, receipt := load.BitsOf(tb.Keep, k), load.BitsOf(tb.ByReceipt, k)
 		for row := range c.Rows {
-			if !isSet(keep, row, true) {
+			if !load.IsSet(keep, row, true) {
 				continue
 			}
-			at := c.Columns[timeColumn].Int64[row]
+			at := c.Columns[load.TimeColumn].Int64[row]
 			from, to := at, at
-			if isSet(receipt, row, false) {
+			if load.IsSet(receipt, row, false) {
 				from, to = at-dayMicros, at+dayMicros
 			}
-			hash := maphash.Bytes(r.seed, textBytes(&c.Columns[idColumn], row))
-			for hour := hourOfMicro(from); hour <= hourOfMicro(to); hour++ {
+			hash := maphash.Bytes(r.seed, load.Text(&c.Columns[load.IDColumn], row))
+			for hour := arbalest.HourOfMicro(from); hour <= arbalest.HourOfMicro(to); hour++ {
 				if hour != last {
 					last, set = hour, known[hour]
 				}

@@ -98,24 +98,3 @@ func TestIDSet(t *testing.T) {
 		t.Errorf("set takes %d bytes, and says it grew by %d", s.bytes(), bytes)
 	}
 }
-
-func TestSpansOf(t *testing.T) {
-	hours := []arbalest.Hour{5, -1, 6, 0, 100}
-	want := []span{{-hourMicros, hourMicros}, {5 * hourMicros, 7 * hourMicros}, {100 * hourMicros, 101 * hourMicros}}
-	if got := spansOf(hours); !slices.Equal(got, want) {
-		t.Errorf("spans are %v, want %v", got, want)
-	}
-	hours = nil
-	for i := range 100 {
-		hours = append(hours, arbalest.Hour(i*i))
-	}
-	got := spansOf(hours)
-	if len(got) > maxSpans {
-		t.Errorf("%d spans", len(got))
-	}
-	for _, hour := range hours {
-		if !slices.ContainsFunc(got, func(s span) bool { return s.from <= hourMicro(hour) && hourMicro(hour+1) <= s.to }) {
-			t.Errorf("hour %d is in no span", hour)
-		}
-	}
-}

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"arbalest"
-	"arbalest/internal/decode"
 	"arbalest/internal/load"
 )
 
@@ -127,7 +126,7 @@ func (l *loading) create(t *arbalest.Table) error {
 	have := map[string]arbalest.Type{}
 	for i, c := range columns {
 		defs[i] = ident(c.Name) + " " + sqlType(c.Type)
-		if i == idColumn || i == hashColumn {
+		if i == load.IDColumn || i == load.HashColumn {
 			// Every value is another: looking for a dictionary costs a tenth of a
 			// load (measured) and finds none.
 			defs[i] += " USING COMPRESSION uncompressed"
@@ -140,7 +139,7 @@ func (l *loading) create(t *arbalest.Table) error {
 	if err := l.tx.exec("DELETE FROM arbalest.tables WHERE table_name = ?", t.Name); err != nil {
 		return err
 	}
-	if err := l.tx.exec("INSERT INTO arbalest.tables VALUES (?, ?, ?, make_timestamp(?))", t.Name, string(t.Event), t.Version, l.journal.at); err != nil {
+	if err := l.tx.exec("INSERT INTO arbalest.tables VALUES (?, ?, ?, make_timestamp(?))", t.Name, string(t.Event), t.Version, l.journal.At); err != nil {
 		return err
 	}
 	l.catalog.columns[t.Name] = have
@@ -151,13 +150,13 @@ func (l *loading) create(t *arbalest.Table) error {
 // warehouse, hold both what it has and what the batch has.
 func (l *loading) widen(tb *load.TableBatch, i int, c arbalest.Column, old arbalest.Type) error {
 	table := tb.Table.Name
-	wide, err := widest(old, stored(c.Type))
+	wide, err := load.Widest(old, stored(c.Type))
 	if err != nil {
 		return fmt.Errorf("column %s is %s in the warehouse and %s in the definition: %w: arbalest rebuild %s makes the table anew", c.Name, sqlType(old), c.Type, err, table)
 	}
-	if isInexact(stored(c.Type), wide) {
+	if load.IsInexact(stored(c.Type), wide) {
 		for _, chunk := range tb.Chunks {
-			if chunk.Rows > 0 && !isExact(&chunk.Columns[i], wide) {
+			if chunk.Rows > 0 && !load.IsExact(&chunk.Columns[i], wide) {
 				return fmt.Errorf("%w: column %s has integers in the batch that its type in the warehouse, %s, cannot hold exactly: arbalest rebuild %s makes the table anew", arbalest.ErrInvalid, c.Name, sqlType(wide), table)
 			}
 		}
@@ -165,7 +164,7 @@ func (l *loading) widen(tb *load.TableBatch, i int, c arbalest.Column, old arbal
 	if wide == old {
 		return nil
 	}
-	if isInexact(old, wide) {
+	if load.IsInexact(old, wide) {
 		n := int64(0)
 		err := l.tx.each(func(scan func(...any) error) error { return scan(&n) },
 			fmt.Sprintf("SELECT count(*) FROM %s WHERE %[2]s::%[3]s::HUGEINT <> %[2]s", tableName(table), ident(c.Name), sqlType(wide)))
@@ -181,23 +180,4 @@ func (l *loading) widen(tb *load.TableBatch, i int, c arbalest.Column, old arbal
 	}
 	l.catalog.columns[table][c.Name] = wide
 	return nil
-}
-
-// isExact says whether a floating-point type holds all of a vector's integers.
-func isExact(v *decode.Vector, in arbalest.Type) bool {
-	exact := func(n int64) bool { return int64(float64(n)) == n && n>>62 == n>>63 }
-	if in.Kind == arbalest.Real {
-		exact = func(n int64) bool { return int64(float32(n)) == n && n>>62 == n>>63 }
-	}
-	for row, n := range v.Int64 {
-		if !exact(n) && (v.Nulls == 0 || isSet(v.Valid, row, true)) {
-			return false
-		}
-	}
-	for row, n := range v.Int32 {
-		if !exact(int64(n)) && (v.Nulls == 0 || isSet(v.Valid, row, true)) {
-			return false
-		}
-	}
-	return true
 }

@@ -14,10 +14,10 @@ const dayMicros = 24 * 3600 * 1_000_000
 
 // The places of the system columns in a chunk.
 const (
-	idColumn = iota
-	timeColumn
-	receivedColumn
-	hashColumn
+	IDColumn = iota
+	TimeColumn
+	ReceivedColumn
+	HashColumn
 )
 
 // A sighting is a row of the batch that an id was seen in. Rows whose ids have
@@ -67,9 +67,9 @@ func (r *repeats) slot(hash uint64) *int32 {
 }
 
 func (r *repeats) look(chunk, row int32, c *decode.Chunk) {
-	id := text(&c.Columns[idColumn], row)
-	at := c.Columns[timeColumn].Int64[row]
-	this := Sighting{Time: at, ByReceipt: at == c.Columns[receivedColumn].Int64[row] && !timedByID(string(id), at)}
+	id := Text(&c.Columns[IDColumn], int(row))
+	at := c.Columns[TimeColumn].Int64[row]
+	this := Sighting{Time: at, ByReceipt: at == c.Columns[ReceivedColumn].Int64[row] && !timedByID(string(id), at)}
 	if this.ByReceipt {
 		r.batch.ByReceipt = setBit(r.batch.ByReceipt, r.batch.Chunks, chunk, row)
 	}
@@ -78,10 +78,10 @@ func (r *repeats) look(chunk, row int32, c *decode.Chunk) {
 	for i := *newest; i != 0; i = r.seen[i-1].earlier {
 		s := r.seen[i-1]
 		kept := r.batch.Chunks[s.chunk]
-		if string(text(&kept.Columns[idColumn], s.row)) != string(id) || !this.Repeats(kept.Columns[timeColumn].Int64[s.row]) {
+		if string(Text(&kept.Columns[IDColumn], int(s.row))) != string(id) || !this.Repeats(kept.Columns[TimeColumn].Int64[s.row]) {
 			continue
 		}
-		r.drop(chunk, row, c, string(text(&kept.Columns[hashColumn], s.row)))
+		r.drop(chunk, row, c, string(Text(&kept.Columns[HashColumn], int(s.row))))
 		return
 	}
 	r.seen = append(r.seen, sighting{hash, chunk, row, *newest})
@@ -93,15 +93,16 @@ func (r *repeats) drop(chunk, row int32, c *decode.Chunk, kept string) {
 	r.batch.Keep = clearBit(r.batch.Keep, r.batch.Chunks, chunk, row)
 	object := c.Object[row]
 	r.batch.Repeats[object]++
-	if hash := string(text(&c.Columns[hashColumn], row)); hash != kept {
+	if hash := string(Text(&c.Columns[HashColumn], int(row))); hash != kept {
 		r.batch.Conflicts[object]++
 		r.batch.ConflictRows = append(r.batch.ConflictRows, Conflict{
-			Object: object, Line: c.Line[row], ID: string(text(&c.Columns[idColumn], row)), Time: c.Columns[timeColumn].Int64[row], Hash: hash, Kept: kept,
+			Object: object, Line: c.Line[row], ID: string(Text(&c.Columns[IDColumn], int(row))), Time: c.Columns[TimeColumn].Int64[row], Hash: hash, Kept: kept,
 		})
 	}
 }
 
-func text(v *decode.Vector, row int32) []byte { return v.Data[v.Offsets[row]:v.Offsets[row+1]] }
+// Text returns the text of a row, which is not NULL. It is the vector's.
+func Text(v *decode.Vector, row int) []byte { return v.Data[v.Offsets[row]:v.Offsets[row+1]] }
 
 func setBit(bits [][]byte, chunks []*decode.Chunk, chunk, row int32) [][]byte {
 	if bits == nil {

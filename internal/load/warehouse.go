@@ -33,6 +33,20 @@ type Stall struct {
 	Reason string
 }
 
+// SamePlace says whether loads go on from the same objects in both: reasons are
+// not compared.
+func (p Progress) SamePlace(q Progress) bool {
+	if p.Cursor != q.Cursor || len(p.Stalled) != len(q.Stalled) {
+		return false
+	}
+	for table, s := range p.Stalled {
+		if t, ok := q.Stalled[table]; !ok || t.Cursor != s.Cursor {
+			return false
+		}
+	}
+	return true
+}
+
 // An ObjectRef is an object of a commit.
 type ObjectRef struct {
 	Commit arbalest.Seq

@@ -1,28 +1,28 @@
-package duckdb
+package load
 
 import (
 	"strings"
 
 	"arbalest"
-	"arbalest/internal/load"
 )
 
-// A journal is what a batch adds to schema arbalest besides the cursor.
-type journal struct {
-	at        int64 // when, microseconds
-	entries   *ledger
-	errors    *ledger
-	conflicts *ledger
+// A Journal is what a batch adds to schema arbalest besides the cursor.
+type Journal struct {
+	At        int64 // when, microseconds
+	entries   *Ledger
+	errors    *Ledger
+	conflicts *Ledger
 }
 
-func newJournal(at int64) *journal {
+// NewJournal returns an empty one of a time in microseconds.
+func NewJournal(at int64) *Journal {
 	const (
 		text = arbalest.Varchar
 		num  = arbalest.BigInt
 		time = arbalest.Timestamp
 	)
-	return &journal{
-		at: at,
+	return &Journal{
+		At: at,
 		entries: newLedger("journal", field{"commit", num}, field{"table_name", text}, field{"event", text}, field{"hour", time}, field{"objects", num},
 			field{"stored", num}, field{"rejected", num}, field{"loaded", num}, field{"repeats", num}, field{"conflicts", num}, field{"errors", num}, field{"loaded_at", time}),
 		errors: newLedger("load_errors", field{"table_name", text}, field{"commit", num}, field{"object", text}, field{"line", num}, field{"event_id", text}, field{"event_time", time},
@@ -32,17 +32,17 @@ func newJournal(at int64) *journal {
 	}
 }
 
-// rejected notes invalid events.
-func (j *journal) rejected(rejections []load.CommitRejection) {
+// Rejected notes invalid events.
+func (j *Journal) Rejected(rejections []CommitRejection) {
 	for _, r := range rejections {
-		j.entries.add(int64(r.Commit), nil, string(r.Event), hourMicro(r.Hour), int64(0),
-			int64(0), r.Events, int64(0), int64(0), int64(0), int64(0), j.at)
+		j.entries.add(int64(r.Commit), nil, string(r.Event), HourMicro(r.Hour), int64(0),
+			int64(0), r.Events, int64(0), int64(0), int64(0), int64(0), j.At)
 	}
 }
 
-// loaded notes what became of a table's objects: one entry for each commit and
+// Loaded notes what became of a table's objects: one entry for each commit and
 // hour, in the order of the log.
-func (j *journal) loaded(tb *load.TableBatch, t *tally) {
+func (j *Journal) Loaded(tb *TableBatch, t *Tally) {
 	type place struct {
 		commit arbalest.Seq
 		event  arbalest.EventName
@@ -51,7 +51,7 @@ func (j *journal) loaded(tb *load.TableBatch, t *tally) {
 	type entry struct {
 		place
 		objects int64
-		load.Counts
+		Counts
 	}
 	var entries []entry
 	at := map[place]int{}
@@ -64,21 +64,21 @@ func (j *journal) loaded(tb *load.TableBatch, t *tally) {
 			entries = append(entries, entry{place: p})
 		}
 		entries[k].objects++
-		entries[k].Add(t.objects[i])
+		entries[k].Add(t.Objects[i])
 	}
 	for _, e := range entries {
-		j.entries.add(int64(e.commit), tb.Table.Name, string(e.event), hourMicro(e.hour), e.objects,
-			e.Stored, int64(0), e.Loaded, e.Repeats, e.Conflicts, e.Errors, j.at)
+		j.entries.add(int64(e.commit), tb.Table.Name, string(e.event), HourMicro(e.hour), e.objects,
+			e.Stored, int64(0), e.Loaded, e.Repeats, e.Conflicts, e.Errors, j.At)
 	}
 	for _, c := range tb.Chunks {
 		for _, e := range c.Errors {
 			j.errors.add(tb.Table.Name, int64(tb.Objects[e.Object].Commit), string(tb.Objects[e.Object].Key), e.Line, orNull(e.ID), timeOrNull(e.ID, e.Time),
-				orNull(e.Column), strings.ToValidUTF8(e.Value, "\uFFFD"), strings.ToValidUTF8(e.Reason, "\uFFFD"), e.Loaded, j.at)
+				orNull(e.Column), strings.ToValidUTF8(e.Value, "\uFFFD"), strings.ToValidUTF8(e.Reason, "\uFFFD"), e.Loaded, j.At)
 		}
 	}
-	for _, c := range t.conflicts {
+	for _, c := range t.Conflicts {
 		o := tb.Objects[c.Object]
-		j.conflicts.add(tb.Table.Name, c.ID, c.Time, c.Kept, c.Hash, string(o.Key), c.Line, int64(o.Commit), j.at)
+		j.conflicts.add(tb.Table.Name, c.ID, c.Time, c.Kept, c.Hash, string(o.Key), c.Line, int64(o.Commit), j.At)
 	}
 }
 
@@ -91,13 +91,6 @@ func timeOrNull(id string, at int64) any {
 	return at
 }
 
-func (j *journal) write(tx *transaction, s *scanner) error {
-	for _, l := range []*ledger{j.entries, j.errors, j.conflicts} {
-		if err := l.write(tx, s); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func hourMicro(h arbalest.Hour) int64 { return int64(h) * 3600 * 1_000_000 }
+// Ledgers returns the rows for the tables journal, load_errors and conflicts.
+// Their columns are all that those tables have.
+func (j *Journal) Ledgers() []*Ledger { return []*Ledger{j.entries, j.errors, j.conflicts} }
