@@ -4,10 +4,13 @@ SHELL := /bin/bash
 GO ?= go
 SOAK ?= 10m
 
-.PHONY: all build demo test check bench soak fuzz tools clean
+# versitygw is the S3 server of the tests, at this version: bin/tools is not in the module.
+VERSITYGW := v1.8.0
+
+.PHONY: all build demo test check bench soak fuzz compiler tools clean
 all: build
 
-build: tools
+build: compiler
 	$(GO) build -o bin/arbalest ./cmd/arbalest
 
 demo: build
@@ -16,17 +19,26 @@ demo: build
 test: tools
 	$(GO) test -timeout 20m ./...
 
-# The C compiler is for DuckDB, which is linked in; PostgreSQL is for the tests alone. Root on Debian gets them installed; others are told.
-tools:
+# The C compiler is for DuckDB, which is linked in. Root on Debian gets it installed; others are told.
+compiler:
 	@command -v $(GO) >/dev/null || { echo "Go is missing: install Go 1.26 or newer from https://go.dev/dl, then run make again"; exit 1; }
 	@if ! command -v $${CXX:-g++} >/dev/null; then \
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq g++ >/dev/null; \
 	  else echo "A C++ compiler is missing: install one (Debian: sudo apt-get install g++; macOS: xcode-select --install), then run make again"; exit 1; fi; fi
+
+# PostgreSQL and versitygw are for the tests alone. Without versitygw the tests on a real S3 server are skipped, though not in CI.
+tools: compiler bin/tools/versitygw-$(VERSITYGW)
 	@if ! command -v initdb >/dev/null && ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then \
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq postgresql >/dev/null; \
 	  else echo "A PostgreSQL server is missing, which the tests run a private one of: install it (Debian: sudo apt-get install postgresql; macOS: brew install postgresql), then run make again"; exit 1; fi; fi
+
+bin/tools/versitygw-$(VERSITYGW):
+	@echo "installing versitygw $(VERSITYGW), the S3 server of the tests, in bin/tools"
+	@if GOBIN=$(CURDIR)/bin/tools $(GO) install github.com/versity/versitygw/cmd/versitygw@$(VERSITYGW); then \
+	  rm -f bin/tools/versitygw-v* && touch $@; \
+	else echo "versitygw cannot be installed: the tests on a real S3 server will be skipped"; [ -z "$$CI" ]; fi
 
 check: tools
 	@dirty=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$dirty" ] || { echo "not gofmt-ed: $$dirty"; exit 1; }
