@@ -6,6 +6,7 @@ import (
 
 	"arbalest"
 	"arbalest/internal/blob"
+	"arbalest/internal/s3"
 )
 
 // Store opens the object store at a URL, and returns what closes it:
@@ -28,6 +29,12 @@ func Store(ctx context.Context, url string) (store blob.Store, closes func() err
 			return nil, nil, fmt.Errorf("open store: %w", err)
 		}
 		return dir, dir.Close, nil
+	case "s3":
+		bucket, err := s3.Open(ctx, url, s3.Options{})
+		if err != nil {
+			return nil, nil, err
+		}
+		return bucket, func() error { return nil }, nil
 	}
 	return nil, nil, fmt.Errorf("open store: %w: %s: a store is a directory's path, file:///path or s3://bucket/prefix", arbalest.ErrInvalid, Redact(url))
 }

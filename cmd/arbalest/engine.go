@@ -190,8 +190,15 @@ func (e *engine) Rebuild(ctx context.Context, tables []string, show func(progres
 	if err := e.knows(ctx, tables); err != nil {
 		return syncReport{}, err
 	}
-	if err := e.warehouse.Reset(ctx, tables...); err != nil {
-		return syncReport{}, err
+	for {
+		err := e.warehouse.Reset(ctx, tables...)
+		if errors.Is(err, arbalest.ErrExists) && ctx.Err() == nil {
+			continue // another loader wrote at the same time
+		}
+		if err != nil {
+			return syncReport{}, err
+		}
+		break
 	}
 	e.loader.Wake()
 	return e.sync(ctx, show)

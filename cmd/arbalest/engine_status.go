@@ -31,6 +31,7 @@ type bookLine struct {
 // A statusReport is how everything stands.
 type statusReport struct {
 	Data     string                `json:"data"`
+	Where    string                `json:"where,omitempty"` // events and tables are, if not all in Data
 	Serve    string                `json:"serve,omitempty"` // where it captures, if one runs
 	Commit   arbalest.Seq          `json:"commit"`          // newest
 	Loaded   arbalest.Seq          `json:"loaded"`          // up to here
@@ -67,6 +68,9 @@ func (e *engine) Status(ctx context.Context) (r statusReport, err error) {
 // what it has not seen: commits that are not loaded, and landing.
 func (e *engine) status(ctx context.Context, progress load.Progress) (statusReport, error) {
 	r := statusReport{Data: e.place.dir}
+	if e.config.Store != "" || e.config.Warehouse.URL != "" {
+		r.Where = e.place.where(e.config)
+	}
 	r.Loaded, r.Stalled = progress.Commit, progress.Stalled
 	books := ledger{}
 	err := e.warehouse.Books(ctx, func(b load.Book) error {

@@ -38,6 +38,14 @@ func (p place) warehouse(c config) string {
 	return p.within(cmp.Or(c.Warehouse.URL, "warehouse.duckdb"))
 }
 
+// where says where events and tables are, without secrets.
+func (p place) where(c config) string {
+	if c.Store == "" && c.Warehouse.URL == "" {
+		return "data in " + p.dir
+	}
+	return "events in " + connect.Redact(p.store(c)) + ", tables in " + connect.Redact(p.warehouse(c))
+}
+
 // within makes a relative path one in the directory.
 func (p place) within(url string) string {
 	path, ok := connect.IsPath(url)

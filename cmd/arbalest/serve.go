@@ -64,7 +64,7 @@ a second one stops at once, and loses nothing that was acknowledged.
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(cmd.OutOrStdout(), "Capturing at %s/v1/events, data in %s. Ctrl-C stops.\n", s.url, p.dir)
+		fmt.Fprintf(cmd.OutOrStdout(), "Capturing at %s/v1/events, %s. Ctrl-C stops.\n", s.url, p.where(c))
 		return s.wait(cmd.Context())
 	}
 	return cmd

@@ -48,6 +48,9 @@ func printStatus(out io.Writer, r statusReport, hours bool) error {
 		running = "serve is capturing at " + r.Serve
 	}
 	fmt.Fprintf(out, "%s: %s\n", r.Data, running)
+	if r.Where != "" {
+		fmt.Fprintln(out, r.Where)
+	}
 	newest := ""
 	if r.Newest != nil {
 		newest = fmt.Sprintf(" (%s ago)", time.Since(*r.Newest).Round(time.Second))
