@@ -101,6 +101,10 @@ func parse(name string, b []byte, lookup Lookup) (File, []string, error) {
 	if !validName.MatchString(spec.Name) {
 		return File{}, nil, fmt.Errorf("%w pipeline %s: name %q: use letters, digits, '.', '_' and '-', at most 127", arbalest.ErrInvalid, name, spec.Name)
 	}
+	if err := expander(lookup).all(&spec.Store); err != nil {
+		return File{}, nil, fmt.Errorf("%s:%s: %w", name, position(tree, "$.store"), err)
+	}
+	f.From(beside(name, spec.Store))
 	for i, s := range spec.Steps {
 		step, err := s.step(expander(lookup))
 		if err != nil {
@@ -112,6 +116,14 @@ func parse(name string, b []byte, lookup Lookup) (File, []string, error) {
 		return File{}, nil, fmt.Errorf("%w pipeline %s: it has no steps", arbalest.ErrInvalid, name)
 	}
 	return f, spec.Requires, nil
+}
+
+// beside makes a relative path of a store one beside the file.
+func beside(file, store string) string {
+	if store == "" || filepath.IsAbs(store) || strings.Contains(store, ":") {
+		return store
+	}
+	return filepath.Join(filepath.Dir(file), store)
 }
 
 // position returns the line and column of a path of the file.
@@ -169,6 +181,7 @@ type fileSpec struct {
 	Name     string     `yaml:"name"`
 	Schedule string     `yaml:"schedule"`
 	Requires []string   `yaml:"requires"`
+	Store    string     `yaml:"store"`
 	Steps    []stepSpec `yaml:"steps"`
 }
 

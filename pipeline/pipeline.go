@@ -34,6 +34,7 @@ type Pipeline struct {
 	name     string
 	steps    []Step
 	requires []*Pipeline
+	store    string // URL of its sources' store; empty is the environment's
 }
 
 // New returns a pipeline. Its name is what its runs are known by: letters,
@@ -46,6 +47,10 @@ func (p *Pipeline) Requires(others ...*Pipeline) *Pipeline {
 	p.requires = append(p.requires, others...)
 	return p
 }
+
+// From says at which URL the store of the pipeline's sources is, where that is
+// not the environment's, and returns the pipeline.
+func (p *Pipeline) From(storeURL string) *Pipeline { p.store = storeURL; return p }
 
 // Name returns the pipeline's name.
 func (p *Pipeline) Name() string { return p.name }
@@ -63,6 +68,9 @@ func (p *Pipeline) Steps() []string {
 type Env struct {
 	// Store is the object store that sources are in.
 	Store blob.Store
+	// Open opens the stores of pipelines that name one of their own. It may
+	// return the same one again, and whoever set it closes them. Nil refuses them.
+	Open func(ctx context.Context, url string) (blob.Store, error)
 	// Warehouse is the database that tables are in.
 	Warehouse warehouse.Database
 	// Sync does what the step Sync does: it sorts and loads all that was
@@ -70,6 +78,28 @@ type Env struct {
 	Sync func(ctx context.Context) (rows int64, err error)
 	// Log is told of the beginning and end of each step. Defaults to none.
 	Log *slog.Logger
+	// Progress is told how many of a pipeline's steps are done, and which is
+	// next. It may be called by several goroutines at a time. Defaults to none.
+	Progress func(pipeline, step string, done, total int)
+}
+
+// of returns the environment as a pipeline sees it.
+func (e Env) of(ctx context.Context, p *Pipeline) (Env, error) {
+	if p.store == "" {
+		return e, nil
+	}
+	if e.Open == nil {
+		return e, fmt.Errorf("%w: pipeline %s has a store of its own, which cannot be opened here", arbalest.ErrInvalid, p.name)
+	}
+	var err error
+	e.Store, err = e.Open(ctx, p.store)
+	return e, err
+}
+
+func (e Env) progress(p *Pipeline, step string, done int) {
+	if e.Progress != nil {
+		e.Progress(p.name, step, done, len(p.steps))
+	}
 }
 
 func (e Env) log() *slog.Logger {
@@ -136,6 +166,7 @@ func (p *Pipeline) check(d warehouse.Dialect) error {
 // fingerprint tells the pipeline's definitions apart.
 func (p *Pipeline) fingerprint() string {
 	h := sha256.New()
+	fmt.Fprintf(h, "%s\x00", p.store)
 	for _, s := range p.steps {
 		fmt.Fprintf(h, "%s\x00%s\x00", s.Name(), s.fingerprint())
 	}

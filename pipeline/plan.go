@@ -22,6 +22,10 @@ func (p *Pipeline) Plan(ctx context.Context, env Env) ([]StepPlan, error) {
 	if err := p.check(env.Warehouse.Dialect()); err != nil {
 		return nil, err
 	}
+	env, err := env.of(ctx, p)
+	if err != nil {
+		return nil, err
+	}
 	plans := make([]StepPlan, 0, len(p.steps))
 	for i, s := range p.steps {
 		sp, err := s.plan(ctx, &work{Env: env, pipeline: p.name, index: i, step: s})

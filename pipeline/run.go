@@ -66,6 +66,10 @@ func (p *Pipeline) Run(ctx context.Context, env Env, opts Options) (Report, erro
 	if len(opts.Key) > 255 {
 		return r, fmt.Errorf("%w: run key of %d bytes: at most 255 are allowed", arbalest.ErrInvalid, len(opts.Key))
 	}
+	env, err := env.of(ctx, p)
+	if err != nil {
+		return r, err
+	}
 	if err := makeLedger(ctx, env.Warehouse); err != nil {
 		return r, err
 	}
@@ -76,6 +80,7 @@ func (p *Pipeline) Run(ctx context.Context, env Env, opts Options) (Report, erro
 	r.Run, r.Key = run.id, run.key
 	for i, s := range p.steps {
 		w := &work{Env: env, pipeline: p.name, run: run.id, index: i, step: s}
+		env.progress(p, s.Name(), i)
 		step, err := w.do(ctx)
 		r.Steps = append(r.Steps, step)
 		if err != nil {
@@ -83,6 +88,7 @@ func (p *Pipeline) Run(ctx context.Context, env Env, opts Options) (Report, erro
 			return r, errors.Join(fmt.Errorf("step %d, %s: %w", i+1, s.Name(), err), closeRun(ctx, env.Warehouse, run.id, Failed, err))
 		}
 	}
+	env.progress(p, "", len(p.steps))
 	r.State, r.Seconds = Done, time.Since(start).Seconds()
 	return r, closeRun(ctx, env.Warehouse, run.id, Done, nil)
 }
@@ -249,7 +255,11 @@ func (p *Pipeline) Validate(ctx context.Context, env Env) (Report, error) {
 	if err := p.check(env.Warehouse.Dialect()); err != nil {
 		return r, err
 	}
-	err := env.Warehouse.Transact(ctx, lockName("validate", p.name), func(tx warehouse.Tx) error {
+	env, err := env.of(ctx, p)
+	if err != nil {
+		return r, err
+	}
+	err = env.Warehouse.Transact(ctx, lockName("validate", p.name), func(tx warehouse.Tx) error {
 		r.Steps = nil
 		// Steps look into the ledger, which may not be there yet.
 		if err := execAll(ctx, tx, ledger[:]...); err != nil {
@@ -258,6 +268,7 @@ func (p *Pipeline) Validate(ctx context.Context, env Env) (Report, error) {
 		for i, s := range p.steps {
 			w := &work{Env: env, pipeline: p.name, index: i, step: s}
 			from := time.Now()
+			env.progress(p, s.Name(), i)
 			result, err := s.validate(ctx, w, tx)
 			step := StepReport{Name: s.Name(), State: Done, Result: result, Seconds: time.Since(from).Seconds()}
 			if err != nil {
