@@ -48,6 +48,15 @@ func (p *Pipeline) Requires(others ...*Pipeline) *Pipeline {
 	return p
 }
 
+// Required returns the names of the pipelines that it requires.
+func (p *Pipeline) Required() []string {
+	var names []string
+	for _, r := range p.requires {
+		names = append(names, r.name)
+	}
+	return names
+}
+
 // From says at which URL the store of the pipeline's sources is, where that is
 // not the environment's, and returns the pipeline.
 func (p *Pipeline) From(storeURL string) *Pipeline { p.store = storeURL; return p }

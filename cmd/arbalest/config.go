@@ -41,6 +41,9 @@ type config struct {
 	// Events declares tables: an event that is not here has its columns
 	// inferred.
 	Events map[string]eventConfig `yaml:"events"`
+	// Pipelines are files of pipelines, in the data directory if their paths are
+	// relative: serve runs those that have a schedule.
+	Pipelines []string `yaml:"pipelines"`
 
 	writers    int    // segments that are written at once; 0 is capture's default
 	durability string // what answers say of how events are kept

@@ -37,6 +37,10 @@ type remoteError struct {
 	Exit    int    `json:"exit"`
 }
 
+func newRemoteError(err error) *remoteError {
+	return &remoteError{err.Error(), arbalest.OutcomeOf(err).Exit}
+}
+
 // Error implements error.
 func (e *remoteError) Error() string { return e.Message }
 
@@ -54,6 +58,8 @@ func (e *remoteError) Unwrap() error {
 type request struct {
 	SQL    string   `json:"sql,omitempty"`
 	Tables []string `json:"tables,omitempty"`
+
+	Pipeline pipelineRequest `json:"pipeline"`
 }
 
 // A contact is DIR/serve.json.
@@ -85,6 +91,11 @@ func listenControl(op operator, file, capture string) (*control, error) {
 	mux.HandleFunc("POST /verify", c.handle(func(ctx context.Context, _ request, s *stream) (any, error) { return op.Verify(ctx, s.show) }))
 	mux.HandleFunc("POST /status", c.handle(func(ctx context.Context, _ request, _ *stream) (any, error) { return op.Status(ctx) }))
 	mux.HandleFunc("POST /rebuild", c.handle(func(ctx context.Context, r request, s *stream) (any, error) { return op.Rebuild(ctx, r.Tables, s.show) }))
+	mux.HandleFunc("POST /run", c.handle(func(ctx context.Context, r request, s *stream) (any, error) { return op.Run(ctx, r.Pipeline, s.show) }))
+	mux.HandleFunc("POST /validate", c.handle(func(ctx context.Context, r request, s *stream) (any, error) {
+		return op.Validate(ctx, r.Pipeline, s.show)
+	}))
+	mux.HandleFunc("POST /plan", c.handle(func(ctx context.Context, r request, _ *stream) (any, error) { return op.Plan(ctx, r.Pipeline) }))
 	mux.HandleFunc("POST /query", c.handle(func(ctx context.Context, r request, s *stream) (any, error) { return nil, op.Query(ctx, r.SQL, s) }))
 	c.server = &http.Server{Handler: mux}
 	go c.server.Serve(ln) //nolint:errcheck // ends with Close
@@ -134,7 +145,7 @@ func (c *control) handle(do func(context.Context, request, *stream) (any, error)
 			last.Result, err = json.Marshal(result)
 		}
 		if err != nil {
-			last = message{Error: &remoteError{err.Error(), arbalest.OutcomeOf(err).Exit}}
+			last = message{Error: newRemoteError(err)}
 		}
 		s.send(last) //nolint:errcheck // the command is gone
 		s.out.Flush()

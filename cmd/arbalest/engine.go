@@ -28,6 +28,13 @@ type operator interface {
 	Verify(ctx context.Context, show func(progress)) (archive.Report, error)
 	// Rebuild makes tables again from the store, all if none is named.
 	Rebuild(ctx context.Context, tables []string, show func(progress)) (syncReport, error)
+	// Run runs a pipeline and all that it requires; that it failed is in the
+	// report.
+	Run(ctx context.Context, r pipelineRequest, show func(progress)) (runReport, error)
+	// Validate checks a pipeline without effect; what is wrong is in the report.
+	Validate(ctx context.Context, r pipelineRequest, show func(progress)) (validateReport, error)
+	// Plan says what a pipeline would do.
+	Plan(ctx context.Context, r pipelineRequest) (planReport, error)
 	// Status tells how everything stands.
 	Status(ctx context.Context) (statusReport, error)
 	Close() error
@@ -74,7 +81,8 @@ type engine struct {
 	closeStore func() error
 	lake       *lake.Lake
 	warehouse  tables
-	alone      bool // nobody else can load
+	database   warehouse.Database // the same, as pipelines have it
+	alone      bool               // nobody else can load
 	loader     *load.Loader
 	work       sync.Mutex // one sort or load at a time
 }
@@ -119,7 +127,7 @@ func openEngine(ctx context.Context, p place, c config) (*engine, error) {
 	if connect.IsRemote(p.store(c)) {
 		opts.Readers = remoteReaders
 	}
-	return &engine{place: p, config: c, store: store, closeStore: closeStore, lake: l, warehouse: w, alone: w.Alone, loader: load.New(l, w, opts)}, nil
+	return &engine{place: p, config: c, store: store, closeStore: closeStore, lake: l, warehouse: w, database: w.Database, alone: w.Alone, loader: load.New(l, w, opts)}, nil
 }
 
 // Close closes the warehouse and the store.

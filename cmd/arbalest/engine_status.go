@@ -11,6 +11,7 @@ import (
 	"arbalest"
 	"arbalest/connect"
 	"arbalest/internal/load"
+	"arbalest/pipeline"
 )
 
 // A bookLine is what became of the events of one name and hour: Received =
@@ -41,6 +42,7 @@ type statusReport struct {
 	Tables   []connect.TableInfo   `json:"tables"`
 	Books    []bookLine            `json:"books"` // by event and hour
 	Balanced bool                  `json:"balanced"`
+	Runs     []pipeline.RunLine    `json:"runs,omitempty"` // the newest of each pipeline
 }
 
 // Status implements operator. Where others load between one look and the next,
@@ -109,9 +111,15 @@ func (e *engine) status(ctx context.Context, progress load.Progress) (statusRepo
 	for _, b := range r.Books {
 		r.Balanced = r.Balanced && b.NotLoaded >= 0
 	}
-	r.Tables, err = e.warehouse.Tables(ctx)
+	if r.Tables, err = e.warehouse.Tables(ctx); err != nil {
+		return r, err
+	}
+	r.Runs, err = pipeline.History(ctx, e.database, runsShown)
 	return r, err
 }
+
+// runsShown is how many runs of each pipeline status tells of.
+const runsShown = 3
 
 // pending adds the commits that are not loaded, all of them for what no table
 // has, and for stalled tables from where they stopped.

@@ -108,6 +108,24 @@ func (s *servant) Verify(ctx context.Context, show func(progress)) (r archive.Re
 	return r, err
 }
 
+// Run implements operator.
+func (s *servant) Run(ctx context.Context, p pipelineRequest, show func(progress)) (r runReport, err error) {
+	err = s.ask(ctx, "/run", request{Pipeline: p}, &r, show, nil)
+	return r, err
+}
+
+// Validate implements operator.
+func (s *servant) Validate(ctx context.Context, p pipelineRequest, show func(progress)) (r validateReport, err error) {
+	err = s.ask(ctx, "/validate", request{Pipeline: p}, &r, show, nil)
+	return r, err
+}
+
+// Plan implements operator.
+func (s *servant) Plan(ctx context.Context, p pipelineRequest) (r planReport, err error) {
+	err = s.ask(ctx, "/plan", request{Pipeline: p}, &r, func(progress) {}, nil)
+	return r, err
+}
+
 // Status implements operator.
 func (s *servant) Status(ctx context.Context) (r statusReport, err error) {
 	err = s.ask(ctx, "/status", request{}, &r, func(progress) {}, nil)

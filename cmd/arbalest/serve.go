@@ -98,6 +98,10 @@ func startServer(ctx context.Context, p place, c config, log *slog.Logger) (*ser
 	if err := os.MkdirAll(p.dir, 0o755); err != nil {
 		return nil, fmt.Errorf("make data directory: %w", err)
 	}
+	pipelines, err := readSchedules(p, c)
+	if err != nil {
+		return nil, err
+	}
 	e, err := openEngine(ctx, p, c)
 	if err != nil {
 		return nil, err
@@ -113,6 +117,9 @@ func startServer(ctx context.Context, p place, c config, log *slog.Logger) (*ser
 	loops, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop = stop
 	s.loops.Go(func() { s.follow(loops) })
+	for _, p := range pipelines {
+		s.loops.Go(func() { e.runBy(loops, p, log) })
+	}
 	return s, nil
 }
 

@@ -9,6 +9,8 @@ import (
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
+
+	"arbalest/pipeline"
 )
 
 func newStatus() *cobra.Command {
@@ -59,6 +61,9 @@ func printStatus(out io.Writer, r statusReport, hours bool) error {
 	for name, s := range r.Stalled {
 		fmt.Fprintf(out, "stalled: table %s at commit %d since %s: %s\n", name, s.Commit, s.Since.Format(time.RFC3339), s.Reason)
 	}
+	if len(r.Runs) > 0 {
+		fmt.Fprintln(out, runsTable(r.Runs))
+	}
 	if len(r.Books) == 0 {
 		_, err := fmt.Fprintln(out, `no events yet: post one with
   curl -d '{"event":"user.created","data":{"email_address":"jane@doe.com"}}' http://127.0.0.1:8080/v1/events`)
@@ -76,21 +81,52 @@ func printStatus(out io.Writer, r statusReport, hours bool) error {
 	return nil
 }
 
-func booksTable(lines []bookLine, hours bool) string {
+// A lined is a table that is drawn with lines.
+type lined struct{ table.Writer }
+
+// newTable returns a table with a header.
+func newTable(header ...any) lined {
 	t := table.NewWriter()
 	style := table.StyleRounded
 	style.Format.Header, style.Format.Footer = text.FormatDefault, text.FormatDefault
 	t.SetStyle(style)
+	t.AppendHeader(header)
+	return lined{t}
+}
+
+// right aligns the columns from first to last, from 1, as numbers are.
+func (t lined) right(first, last int) {
+	var configs []table.ColumnConfig
+	for i := first; i <= last; i++ {
+		configs = append(configs, table.ColumnConfig{Number: i, Align: text.AlignRight, AlignHeader: text.AlignRight, AlignFooter: text.AlignRight})
+	}
+	t.SetColumnConfigs(configs)
+}
+
+func runsTable(runs []pipeline.RunLine) string {
+	t := newTable("pipeline", "run", "state", "started", "took", "rows", "errors", "why")
+	t.right(5, 7)
+	for _, r := range runs {
+		took := ""
+		if r.Finished != nil {
+			took = r.Finished.Sub(r.Started).Round(100 * time.Millisecond).String()
+		}
+		why := r.Message
+		if len(why) > 60 {
+			why = why[:60] + "…"
+		}
+		t.AppendRow(table.Row{r.Pipeline, r.Key, r.State, r.Started.Format(time.DateTime), took, thousands(r.Rows), thousands(r.Errors), why})
+	}
+	return t.Render()
+}
+
+func booksTable(lines []bookLine, hours bool) string {
 	header := table.Row{"event"}
 	if hours {
 		header = append(header, "hour")
 	}
-	t.AppendHeader(append(header, "received", "rejected", "stored", "loaded", "repeats", "conflicts", "errors", "not loaded"))
-	var configs []table.ColumnConfig
-	for i := len(header) + 1; i <= len(header)+8; i++ {
-		configs = append(configs, table.ColumnConfig{Number: i, Align: text.AlignRight, AlignHeader: text.AlignRight, AlignFooter: text.AlignRight})
-	}
-	t.SetColumnConfigs(configs)
+	t := newTable(append(header, "received", "rejected", "stored", "loaded", "repeats", "conflicts", "errors", "not loaded")...)
+	t.right(len(header)+1, len(header)+8)
 	var sum bookLine
 	for _, b := range lines {
 		name := string(b.Event)
