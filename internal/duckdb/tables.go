@@ -5,15 +5,12 @@ import (
 	"fmt"
 
 	"arbalest"
+	"arbalest/internal/warehouse"
 )
 
-// A TableInfo says what the warehouse has of an event's table.
-type TableInfo struct {
-	Name    string
-	Event   arbalest.EventName
-	Rows    int64 // as DuckDB's statistics have it: rows that were deleted may count
-	Columns int64
-}
+// A TableInfo says what the warehouse has of an event's table. Rows are as
+// DuckDB's statistics have it: rows that were deleted may count.
+type TableInfo = warehouse.TableInfo
 
 // Tables yields the tables that Load made, by name.
 func (w *Warehouse) Tables(ctx context.Context) ([]TableInfo, error) {

@@ -86,19 +86,27 @@ func IsInexact(from, to arbalest.Type) bool {
 
 // IsExact says whether a floating-point type holds all of a vector's integers.
 func IsExact(v *decode.Vector, in arbalest.Type) bool {
-	exact := func(n int64) bool { return int64(float64(n)) == n && n>>62 == n>>63 }
-	if in.Kind == arbalest.Real {
-		exact = func(n int64) bool { return int64(float32(n)) == n && n>>62 == n>>63 }
-	}
 	for row, n := range v.Int64 {
-		if !exact(n) && (v.Nulls == 0 || IsSet(v.Valid, row, true)) {
+		if !HoldsInteger(in, n) && (v.Nulls == 0 || IsSet(v.Valid, row, true)) {
 			return false
 		}
 	}
 	for row, n := range v.Int32 {
-		if !exact(int64(n)) && (v.Nulls == 0 || IsSet(v.Valid, row, true)) {
+		if !HoldsInteger(in, int64(n)) && (v.Nulls == 0 || IsSet(v.Valid, row, true)) {
 			return false
 		}
 	}
 	return true
+}
+
+// HoldsInteger says whether a floating-point type holds an integer. What is near
+// the ends of 64 bits is taken not to be held.
+func HoldsInteger(in arbalest.Type, n int64) bool {
+	if n>>62 != n>>63 {
+		return false
+	}
+	if in.Kind == arbalest.Real {
+		return int64(float32(n)) == n
+	}
+	return int64(float64(n)) == n
 }

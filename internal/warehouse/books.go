@@ -1,0 +1,98 @@
+package warehouse
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"arbalest"
+	"arbalest/internal/load"
+)
+
+// booksFormat is the version of schema arbalest that this program writes.
+const booksFormat = 1
+
+// makeBooks makes schema arbalest if it is not there, with a zero cursor. The
+// error wraps arbalest.ErrNewer if a newer arbalest made it.
+func (w *Warehouse) makeBooks(ctx context.Context) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.made {
+		return nil
+	}
+	made, err := booksMade(ctx, w.db)
+	if err == nil && !made {
+		err = w.db.Transact(ctx, loadLock, func(tx Tx) error {
+			if made, err := booksMade(ctx, tx); err != nil || made {
+				return err
+			}
+			for _, statement := range w.db.Dialect().books() {
+				if _, err := tx.Exec(ctx, statement); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	if err != nil {
+		return fmt.Errorf("make schema arbalest: %w", err)
+	}
+	w.made = true
+	return nil
+}
+
+// forget makes the next load look for the books again, if they may be gone.
+func (w *Warehouse) forget(err error) {
+	if errors.Is(err, arbalest.ErrUnknown) {
+		w.mu.Lock()
+		w.made = false
+		w.mu.Unlock()
+	}
+}
+
+// A querier is a Database or a Tx.
+type querier interface {
+	Query(ctx context.Context, sql string, visit func(values []any) error, args ...any) error
+}
+
+func booksMade(ctx context.Context, q querier) (made bool, err error) {
+	err = q.Query(ctx, "SELECT count(*) FROM information_schema.tables WHERE table_schema = 'arbalest' AND table_name = 'format'", func(v []any) error {
+		n, _ := v[0].(int64)
+		made = n > 0
+		return nil
+	})
+	if err != nil || !made {
+		return false, err
+	}
+	return true, q.Query(ctx, "SELECT max(version) FROM arbalest.format", func(v []any) error {
+		if version, _ := v[0].(int64); version > booksFormat {
+			return fmt.Errorf("%w: the warehouse has format %d, and this program knows up to %d", arbalest.ErrNewer, version, booksFormat)
+		}
+		return nil
+	})
+}
+
+// books are the statements that make schema arbalest: the relations and columns
+// that DuckDB's has too (doc/format.md). In cursor the row without a table_name
+// is the cursor of all tables but those that have a row of their own; its reason
+// is the token of the load that moved it last.
+func (d Dialect) books() []string {
+	text := d.Type(arbalest.Type{Kind: arbalest.Varchar})
+	statements := []string{
+		`CREATE SCHEMA IF NOT EXISTS arbalest`,
+		`CREATE TABLE arbalest.format (version INTEGER)`,
+		fmt.Sprintf(`CREATE TABLE arbalest.cursor (table_name %s, "commit" BIGINT, objects BIGINT, event %[1]s, since TIMESTAMP, reason %[1]s)`, text),
+		fmt.Sprintf(`CREATE TABLE arbalest.tables (table_name %s, event %[1]s, version INTEGER, created_at TIMESTAMP)`, text),
+	}
+	for _, l := range load.NewJournal(0).Ledgers() {
+		statements = append(statements, fmt.Sprintf("CREATE TABLE %s (%s)", Qualified(booksSchema, l.Table), d.Define(l.Columns)))
+	}
+	return append(statements,
+		`CREATE VIEW arbalest.books AS SELECT event, hour,
+CAST(sum(stored) + sum(rejected) AS BIGINT) AS received, CAST(sum(stored) AS BIGINT) AS stored, CAST(sum(rejected) AS BIGINT) AS rejected,
+CAST(sum(loaded) AS BIGINT) AS loaded, CAST(sum(repeats) AS BIGINT) AS repeats, CAST(sum(conflicts) AS BIGINT) AS conflicts, CAST(sum(errors) AS BIGINT) AS errors,
+CAST(sum(stored) - sum(loaded) - sum(repeats) - sum(errors) AS BIGINT) AS not_loaded
+FROM arbalest.journal GROUP BY event, hour`,
+		fmt.Sprintf(`INSERT INTO arbalest.format (version) VALUES (%d)`, booksFormat),
+		`INSERT INTO arbalest.cursor (table_name, "commit", objects) VALUES (NULL, 0, 0)`)
+}

@@ -1,0 +1,204 @@
+package warehouse
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"arbalest"
+	"arbalest/internal/load"
+)
+
+const (
+	// loadLock is the lock of all that changes what loading made.
+	loadLock = "load"
+	// eventSchema is where event tables are, and booksSchema where the books of
+	// loading are.
+	eventSchema = "public"
+	booksSchema = "arbalest"
+)
+
+// A Warehouse loads events into a Database that speaks PostgreSQL's SQL, of
+// which it uses what Redshift has too. It implements load.Warehouse; its methods
+// may be called at once, by any number of processes.
+type Warehouse struct {
+	db Database
+
+	mu   sync.Mutex
+	made bool // the books are there
+}
+
+var _ load.Warehouse = (*Warehouse)(nil)
+
+// New returns the warehouse in a database. It does no I/O: the books are made
+// by the first Load or Reset.
+func New(db Database) *Warehouse { return &Warehouse{db: db} }
+
+// Database returns what the warehouse is in, for pipelines.
+func (w *Warehouse) Database() Database { return w.db }
+
+// Close closes the database.
+func (w *Warehouse) Close() error { return w.db.Close() }
+
+// Load adds a batch in one transaction, as load.Warehouse says. A commit whose
+// reply was lost is recognised by a token in the cursor's row. If the database
+// stays away after that, or ctx ends, the error does not say that the batch is
+// not in: Progress does.
+func (w *Warehouse) Load(ctx context.Context, prev load.Progress, b load.Batch) ([]load.Counts, error) {
+	if err := w.makeBooks(ctx); err != nil {
+		return nil, err
+	}
+	d := w.db.Dialect()
+	tables := make([]load.TableBatch, len(b.Tables))
+	for i := range b.Tables {
+		tables[i] = d.fit(b.Tables[i])
+	}
+	token := "load " + rand.Text()
+	var counts []load.Counts // of the attempt that came to its commit last
+	err := w.db.Transact(ctx, loadLock, func(tx Tx) error {
+		l := &loading{ctx: ctx, tx: tx, dialect: d, journal: load.NewJournal(time.Now().UnixMicro())}
+		have, last, err := l.cursor()
+		if err != nil {
+			return err
+		}
+		if last == token {
+			return nil // an attempt before this one is in
+		}
+		if !have.SamePlace(prev) {
+			return fmt.Errorf("%w: cursor is at commit %d and %d objects, not at %d and %d", arbalest.ErrExists, have.Commit, have.Objects, prev.Commit, prev.Objects)
+		}
+		if err := l.advance(have, b.Next, token); err != nil {
+			return err
+		}
+		counts, err = l.tables(tables)
+		if err != nil {
+			return err
+		}
+		l.journal.Rejected(b.Rejected)
+		for _, ledger := range l.journal.Ledgers() {
+			if err := l.write(ledger); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		w.forget(err)
+		return nil, fmt.Errorf("load into %s: %w", d.Name, err)
+	}
+	return counts, nil
+}
+
+// loading is one attempt of a Load or a Reset.
+type loading struct {
+	ctx     context.Context
+	tx      Tx
+	dialect Dialect
+	journal *load.Journal
+	columns map[string]map[string]arbalest.Type // of the tables, as the database spells their names
+	staged  int                                 // how many stages there were
+}
+
+// tables adds the tables' parts of a batch.
+func (l *loading) tables(tables []load.TableBatch) ([]load.Counts, error) {
+	names := make([]string, len(tables))
+	for i := range tables {
+		names[i] = l.dialect.Cut(tables[i].Table.Name)
+	}
+	if err := l.readColumns(names); err != nil {
+		return nil, err
+	}
+	counts := make([]load.Counts, len(tables))
+	for i := range tables {
+		var err error
+		if counts[i], err = l.table(&tables[i]); err != nil {
+			return nil, tableError(tables[i].Table.Name, err)
+		}
+	}
+	return counts, nil
+}
+
+// tableError makes an error one table's if another batch would not help it.
+func tableError(table string, err error) error {
+	switch {
+	case errors.Is(err, arbalest.ErrInvalid):
+		return &load.TableError{Table: table, Err: err}
+	case errors.Is(err, arbalest.ErrExists), errors.Is(err, arbalest.ErrUnknown):
+		// Of a relation or column: to loaders it would say something else.
+		return &load.TableError{Table: table, Err: fmt.Errorf("%w: %v", arbalest.ErrInvalid, err)}
+	}
+	return fmt.Errorf("load table %s: %w", table, err)
+}
+
+// table adds a table's part of a batch.
+func (l *loading) table(tb *load.TableBatch) (load.Counts, error) {
+	t, err := load.NewTally(tb)
+	if err != nil {
+		return load.Counts{}, err
+	}
+	existed, err := l.evolve(tb)
+	if err != nil {
+		return load.Counts{}, err
+	}
+	switch kept := t.Sum().Loaded; {
+	case kept == 0:
+	case existed:
+		err = l.stage(tb, t)
+	default:
+		err = l.insert(l.tableName(tb.Table.Name), tb.Table.AllColumns(), pagesOf(tb), kept)
+	}
+	if err != nil {
+		return load.Counts{}, fmt.Errorf("insert rows: %w", err)
+	}
+	l.journal.Loaded(tb, t)
+	return t.Sum(), nil
+}
+
+// insert inserts pages, of which rows are kept.
+func (l *loading) insert(table string, columns []arbalest.Column, pages []Page, rows int64) error {
+	n, err := l.tx.Insert(l.ctx, table, columns, pages)
+	if err != nil {
+		return err
+	}
+	return tookAll(n, rows)
+}
+
+func tookAll(n, rows int64) error {
+	if n != rows {
+		return fmt.Errorf("%w: the database took %d of %d rows", arbalest.ErrCorrupt, n, rows)
+	}
+	return nil
+}
+
+func pagesOf(tb *load.TableBatch) []Page {
+	pages := make([]Page, len(tb.Chunks))
+	for k, c := range tb.Chunks {
+		pages[k] = Page{Rows: c.Rows, Columns: c.Columns, Keep: load.BitsOf(tb.Keep, k)}
+	}
+	return pages
+}
+
+// write inserts bookkeeping rows.
+func (l *loading) write(ledger *load.Ledger) error {
+	if ledger.Rows == 0 {
+		return nil
+	}
+	err := l.insert(Qualified(booksSchema, ledger.Table), ledger.Columns, []Page{{Rows: ledger.Rows, Columns: ledger.Vectors}}, int64(ledger.Rows))
+	if err != nil {
+		return fmt.Errorf("write arbalest.%s: %w", ledger.Table, err)
+	}
+	return nil
+}
+
+func (l *loading) exec(sql string, args ...any) error {
+	_, err := l.tx.Exec(l.ctx, sql, args...)
+	return err
+}
+
+// tableName spells an event's table in SQL.
+func (l *loading) tableName(table string) string {
+	return Qualified(eventSchema, l.dialect.Cut(table))
+}

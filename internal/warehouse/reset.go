@@ -1,0 +1,104 @@
+package warehouse
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"time"
+
+	"arbalest"
+	"arbalest/internal/load"
+)
+
+// Reset drops tables with their journal, load errors and conflicts, and sets
+// their cursors before the log's first object, so that the next loads make them
+// again: reason "rebuild" in Progress.Stalled. With no names it drops all tables
+// that Load made, and the books and the cursor with them. The error wraps
+// arbalest.ErrUnknown if the warehouse never heard of a table.
+func (w *Warehouse) Reset(ctx context.Context, tables ...string) error {
+	if err := w.makeBooks(ctx); err != nil {
+		return err
+	}
+	err := w.db.Transact(ctx, loadLock, func(tx Tx) error {
+		l := &loading{ctx: ctx, tx: tx, dialect: w.db.Dialect()}
+		have, _, err := l.cursor()
+		if err != nil {
+			return err
+		}
+		events, err := l.events(have)
+		if err != nil {
+			return err
+		}
+		token := "reset " + rand.Text() // so that a load that is tried again does not take this cursor for its own
+		if len(tables) == 0 {
+			return l.resetAll(have, events, token)
+		}
+		next := load.Progress{Cursor: have.Cursor, Stalled: map[string]load.Stall{}}
+		for table, s := range have.Stalled {
+			next.Stalled[table] = s
+		}
+		for _, table := range tables {
+			event, ok := events[table]
+			if !ok {
+				return fmt.Errorf("%w: reset: warehouse has no table %q", arbalest.ErrUnknown, table)
+			}
+			if err := l.resetTable(table); err != nil {
+				return fmt.Errorf("reset %s: %w", table, err)
+			}
+			next.Stalled[table] = load.Stall{Event: event, Since: time.Now().UTC().Truncate(time.Millisecond), Reason: "rebuild"}
+		}
+		return l.advance(have, next, token)
+	})
+	if err != nil {
+		w.forget(err)
+	}
+	return err
+}
+
+// events returns the events of the tables that the warehouse has heard of: it
+// made them, or they stalled before it could.
+func (l *loading) events(p load.Progress) (map[string]arbalest.EventName, error) {
+	events := map[string]arbalest.EventName{}
+	for table, s := range p.Stalled {
+		events[table] = s.Event
+	}
+	err := l.tx.Query(l.ctx, `SELECT table_name, event FROM arbalest.tables UNION SELECT table_name, event FROM arbalest.journal WHERE table_name IS NOT NULL`, func(v []any) error {
+		table, _ := v[0].(string)
+		event, _ := v[1].(string)
+		events[table] = arbalest.EventName(event)
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read tables: %w", err)
+	}
+	return events, nil
+}
+
+func (l *loading) resetTable(table string) error {
+	if err := l.exec("DROP TABLE IF EXISTS " + l.tableName(table)); err != nil {
+		return err
+	}
+	for _, books := range bookedTables {
+		if err := l.exec("DELETE FROM arbalest."+books+" WHERE table_name = $1", table); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// bookedTables are the books that have rows of tables.
+var bookedTables = [...]string{"journal", "load_errors", "conflicts", "tables"}
+
+func (l *loading) resetAll(have load.Progress, events map[string]arbalest.EventName, token string) error {
+	for table := range events {
+		if err := l.exec("DROP TABLE IF EXISTS " + l.tableName(table)); err != nil {
+			return fmt.Errorf("reset %s: %w", table, err)
+		}
+	}
+	for _, books := range bookedTables {
+		if err := l.exec("DELETE FROM arbalest." + books); err != nil {
+			return fmt.Errorf("reset arbalest.%s: %w", books, err)
+		}
+	}
+	return l.advance(have, load.Progress{}, token)
+}
