@@ -9,6 +9,7 @@ import (
 
 	"arbalest"
 	"arbalest/internal/blob"
+	"arbalest/internal/postgres/postgrestest"
 	"arbalest/internal/s3/s3test"
 	"arbalest/internal/warehouse"
 )
@@ -67,6 +68,24 @@ func TestWarehouse(t *testing.T) {
 		if _, err := Warehouse(t.Context(), url, blob.NewMemory(), Options{}); !errors.Is(err, arbalest.ErrInvalid) || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%q: %v", url, err)
 		}
+	}
+}
+
+// TestWarehousePostgreSQL opens one that any number of processes may have open.
+func TestWarehousePostgreSQL(t *testing.T) {
+	postgres := postgrestest.Start(t)
+	for range 2 {
+		w, err := Warehouse(t.Context(), postgres, blob.NewMemory(), Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer w.Close()
+		if tables, err := w.Tables(t.Context()); err != nil || len(tables) != 0 || w.Alone {
+			t.Errorf("%v, %v", tables, err)
+		}
+	}
+	if _, err := Warehouse(t.Context(), "postgres://u:secret@127.0.0.1:1/x?sslmode=disable&connect_timeout=1", blob.NewMemory(), Options{}); !errors.Is(err, arbalest.ErrUnavailable) || strings.Contains(err.Error(), "secret") {
+		t.Error(err)
 	}
 }
 

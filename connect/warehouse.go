@@ -9,6 +9,7 @@ import (
 	"arbalest/internal/blob"
 	"arbalest/internal/duckdb"
 	"arbalest/internal/load"
+	"arbalest/internal/postgres"
 	"arbalest/internal/warehouse"
 )
 
@@ -44,7 +45,7 @@ type loader interface {
 }
 
 // A TableInfo says what the warehouse has of an event's table.
-type TableInfo = duckdb.TableInfo
+type TableInfo = warehouse.TableInfo
 
 // Warehouse opens the warehouse at a URL:
 //
@@ -67,6 +68,13 @@ func Warehouse(ctx context.Context, url string, store blob.Store, opts Options) 
 			return nil, fmt.Errorf("open warehouse: %w", err)
 		}
 		return &Opened{loader: w, Asker: w, Database: w.Database(), Alone: true, closer: w}, nil
+	case "postgres", "postgresql":
+		db, err := postgres.Open(ctx, url, postgres.Options{})
+		if err != nil {
+			return nil, fmt.Errorf("open warehouse: %w", err)
+		}
+		w := warehouse.New(db)
+		return &Opened{loader: w, Asker: w, Database: db, closer: w}, nil
 	}
 	return nil, fmt.Errorf("open warehouse: %w: %s: a warehouse is a file's path, postgres://… or redshift://…", arbalest.ErrInvalid, Redact(url))
 }
