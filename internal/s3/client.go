@@ -9,10 +9,12 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	sdk "github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go/logging"
+	"github.com/aws/smithy-go/middleware"
 
 	"arbalest"
 )
@@ -54,12 +56,21 @@ func (s *Store) connect(ctx context.Context, loc location) error {
 			o.HTTPClient = s.opts.HTTPClient
 		}
 		o.Retryer = newRetryer(s.opts)
+		o.APIOptions = append(o.APIOptions, signBody)
 		s.region = o.Region
 	})
 	if s.region == "" {
 		return fmt.Errorf("%w: no region is set: add ?region=… to the store's URL, or set AWS_REGION", arbalest.ErrInvalid)
 	}
 	_, err = s.Credentials(ctx)
+	return err
+}
+
+// signBody has the signature cover the body also over TLS, where the SDK leaves
+// it out: a server refuses what was damaged anywhere on the way.
+func signBody(stack *middleware.Stack) error {
+	sign := &v4.ComputePayloadSHA256{}
+	_, err := stack.Finalize.Swap(sign.ID(), sign)
 	return err
 }
 

@@ -3,11 +3,13 @@ package s3
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"math/rand/v2"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -203,6 +205,36 @@ func TestWrongSecret(t *testing.T) {
 	_, err = Open(t.Context(), at, quick(nil))
 	if !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), "check AWS_ACCESS_KEY_ID") {
 		t.Errorf("wrong key: %v", err)
+	}
+}
+
+// A transport answers every request itself, with nothing.
+type transport struct{ asked []*http.Request }
+
+func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	t.asked = append(t.asked, r)
+	return &http.Response{StatusCode: 200, Header: http.Header{}, Body: http.NoBody, Request: r}, nil
+}
+
+// What the server is told of a body, also over TLS; and where AWS's own is.
+func TestRequests(t *testing.T) {
+	s3test.Fake(t) // for its credentials
+	for _, c := range []struct{ store, url string }{
+		{"s3://lake/p?region=eu-west-1", "https://lake.s3.eu-west-1.amazonaws.com/p/a/k%20"},
+		{"s3://lake/p?region=eu-west-1&path_style=true", "https://s3.eu-west-1.amazonaws.com/lake/p/a/k%20"},
+		{"s3://lake?endpoint=https://s3.example:444", "https://s3.example:444/lake/a/k%20"},
+		{"s3://lake?endpoint=http://s3.example&path_style=false", "http://lake.s3.example/a/k%20"},
+	} {
+		seen := &transport{}
+		s := open(t, c.store, Options{NoProbe: true, HTTPClient: &http.Client{Transport: seen}})
+		if err := s.Create(t.Context(), "a/k ", strings.NewReader("body")); err != nil {
+			t.Fatal(err)
+		}
+		r := seen.asked[0]
+		url, _, _ := strings.Cut(r.URL.String(), "?")
+		if sum := fmt.Sprintf("%x", sha256.Sum256([]byte("body"))); url != c.url || r.Header.Get("X-Amz-Content-Sha256") != sum || r.Header.Get("If-None-Match") != "*" || r.ContentLength != 4 {
+			t.Errorf("%s: %s %v", c.store, url, r.Header)
+		}
 	}
 }
 

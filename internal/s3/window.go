@@ -53,7 +53,7 @@ func (w *window) ask(buffer []byte) {
 	r := &reader{ctx: w.ctx, store: w.store, version: w.version, at: from, end: to}
 	go func() {
 		if buffer == nil {
-			buffer = make([]byte, w.store.opts.RangeBytes)
+			buffer = make([]byte, to-from) // only the last is shorter than RangeBytes
 		}
 		_, err := io.ReadFull(r, buffer[:to-from])
 		r.Close()
