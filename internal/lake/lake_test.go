@@ -32,19 +32,6 @@ func openTest(t testing.TB, store blob.Store, opts Options) *Lake {
 	return l
 }
 
-// stores are what every test of the lake runs on.
-func stores(t *testing.T, test func(t *testing.T, store blob.Store)) {
-	t.Run("memory", func(t *testing.T) { test(t, blob.NewMemory()) })
-	t.Run("dir", func(t *testing.T) {
-		d, err := blob.OpenDir(t.TempDir())
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { d.Close() })
-		test(t, d)
-	})
-}
-
 // contents reads everything that the log says, proves that it is all there is,
 // and returns how often each event id is stored.
 func contents(t *testing.T, store blob.Store) map[string]int {
@@ -169,56 +156,59 @@ func TestSortMovesEventsToTheirPartitions(t *testing.T) {
 // A commit that outgrows FlushBytes writes a partition more than once, under
 // names of its own.
 func TestSortFlushes(t *testing.T) {
-	store := blob.NewMemory()
-	for _, plain := range []bool{false, true} {
-		l := openTest(t, store, Options{FlushBytes: 300, Plain: plain})
-		w := l.NewWriter()
-		for i := range 7 {
-			if _, err := w.AppendLines(context.Background(), append(lineOf("a", fmt.Sprint(plain, i), noon), lineOf("a", fmt.Sprint(plain, -1-i), noon)...)); err != nil {
-				t.Fatal(err)
+	stores(t, func(t *testing.T, store blob.Store) {
+		for _, plain := range []bool{false, true} {
+			l := openTest(t, store, Options{FlushBytes: 300, Plain: plain})
+			w := l.NewWriter()
+			for i := range 7 {
+				if _, err := w.AppendLines(context.Background(), append(lineOf("a", fmt.Sprint(plain, i), noon), lineOf("a", fmt.Sprint(plain, -1-i), noon)...)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if s := drain(t, l); s.Events != 14 || s.Objects < 3 {
+				t.Errorf("%+v", s)
 			}
 		}
-		if s := drain(t, l); s.Events != 14 || s.Objects < 3 {
-			t.Errorf("%+v", s)
+		if ids := contents(t, store); len(ids) != 28 {
+			t.Error(len(ids))
 		}
-	}
-	if ids := contents(t, store); len(ids) != 28 {
-		t.Error(len(ids))
-	}
+	})
 }
 
 func TestDamagedSegmentIsKeptAndStopsNobody(t *testing.T) {
-	store := blob.NewMemory()
-	ctx := context.Background()
-	l := openTest(t, store, Options{})
-	w := l.NewWriter()
-	for i := range 3 {
-		if _, err := w.AppendLines(ctx, lineOf("a", fmt.Sprint(i), noon)); err != nil {
+	stores(t, func(t *testing.T, store blob.Store) {
+		ctx := context.Background()
+		l := openTest(t, store, Options{})
+		w := l.NewWriter()
+		for i := range 3 {
+			if _, err := w.AppendLines(ctx, lineOf("a", fmt.Sprint(i), noon)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := store.Put(ctx, segmentKey(w.id, 2), strings.NewReader("damaged")); err != nil {
 			t.Fatal(err)
 		}
-	}
-	if err := store.Put(ctx, segmentKey(w.id, 2), strings.NewReader("damaged")); err != nil {
-		t.Fatal(err)
-	}
-	if s := drain(t, l); s.Events != 2 || s.Rejected != 1 {
-		t.Errorf("%+v", s)
-	}
-	c, err := l.Commit(ctx, 1)
-	if err != nil || len(c.RejectedKeys) != 1 {
-		t.Fatal(c, err)
-	}
-	contents(t, store)
+		if s := drain(t, l); s.Events != 2 || s.Rejected != 1 {
+			t.Errorf("%+v", s)
+		}
+		c, err := l.Commit(ctx, 1)
+		if err != nil || len(c.RejectedKeys) != 1 {
+			t.Fatal(c, err)
+		}
+		contents(t, store)
+	})
 }
 
 // TestInvariant6AnyNumberMaySort races sorters and writers on one store.
 func TestInvariant6AnyNumberMaySort(t *testing.T) {
-	stores(t, func(t *testing.T, store blob.Store) {
+	kinds(t, func(t *testing.T, k kind) {
+		store, each := k.fresh(t), k.of(40, 20)
 		ctx := context.Background()
 		done := make(chan error)
 		for range 4 {
 			go func() {
 				l, err := Open(store, Options{PlanBytes: 400, Parallel: 2})
-				for i := 0; err == nil && i < 40; i++ {
+				for i := 0; err == nil && i < each; i++ {
 					_, err = l.Sort(ctx)
 				}
 				done <- err
@@ -229,7 +219,7 @@ func TestInvariant6AnyNumberMaySort(t *testing.T) {
 			go func() {
 				w := l.NewWriter()
 				var err error
-				for i := 0; err == nil && i < 40; i++ {
+				for i := 0; err == nil && i < each; i++ {
 					_, err = w.AppendLines(ctx, lineOf("a", fmt.Sprint(n, "-", i), noon.Add(time.Duration(i%5)*time.Hour)))
 				}
 				done <- err
@@ -242,7 +232,7 @@ func TestInvariant6AnyNumberMaySort(t *testing.T) {
 		}
 		drain(t, l)
 		ids := contents(t, store)
-		if len(ids) != 120 {
+		if len(ids) != 3*each {
 			t.Errorf("%d events", len(ids))
 		}
 		for id, n := range ids {
@@ -254,8 +244,9 @@ func TestInvariant6AnyNumberMaySort(t *testing.T) {
 }
 
 // A session is a sequence of operations that a crash may cut. It appends and
-// sorts, and says which events were acknowledged.
-func session(store blob.Store) (acknowledged map[string]bool, err error) {
+// sorts, some rounds of some appends each, and says which events were
+// acknowledged.
+func session(store blob.Store, rounds, each int) (acknowledged map[string]bool, err error) {
 	ctx := context.Background()
 	acknowledged = map[string]bool{}
 	l, err := Open(store, Options{Parallel: 1, FlushBytes: 500})
@@ -263,8 +254,8 @@ func session(store blob.Store) (acknowledged map[string]bool, err error) {
 		return nil, err
 	}
 	w := l.NewWriter()
-	for round := range 3 {
-		for i := range 3 {
+	for round := range rounds {
+		for i := range each {
 			id := fmt.Sprint(round, "-", i)
 			lines := append(lineOf("user.created", id, noon.Add(time.Duration(i)*time.Hour)), lineOf("user.verified", id+"v", noon)...)
 			lines = AppendRejected(lines, Rejected{Code: "c", Reason: "r", Hour: arbalest.HourOf(noon), Received: noon, Body: []byte("{")})
@@ -285,166 +276,184 @@ func session(store blob.Store) (acknowledged map[string]bool, err error) {
 // checks that the partitions hold every acknowledged event once, and that
 // there is no orphan.
 func TestInvariant2CrashAtEveryStep(t *testing.T) {
-	for _, stop := range []blobtest.Stop{{}, {Reads: true}, {LostReply: true}} {
-		count := blobtest.StopAfter(blob.NewMemory(), blobtest.Stop{Steps: -1, Reads: stop.Reads})
-		if _, err := session(count); err != nil {
-			t.Fatal(err)
+	kinds(t, func(t *testing.T, k kind) {
+		if k.name == "dir" {
+			t.Skip("TestInvariant2KilledAtEveryCall has it")
 		}
-		steps := count.Done()
-		if steps < 30 {
-			t.Fatalf("only %d steps", steps)
-		}
-		for k := range steps {
-			stop.Steps = k
-			store := blob.NewMemory()
-			acknowledged, err := session(blobtest.StopAfter(store, stop))
-			if !errors.Is(err, blobtest.ErrCrashed) {
-				t.Fatalf("%+v: %v", stop, err)
+		rounds, each := k.of(3, 2), k.of(3, 2)
+		for _, stop := range []blobtest.Stop{{}, {Reads: true}, {LostReply: true}} {
+			count := blobtest.StopAfter(blob.NewMemory(), blobtest.Stop{Steps: -1, Reads: stop.Reads})
+			if _, err := session(count, rounds, each); err != nil {
+				t.Fatal(err)
 			}
-			drain(t, openTest(t, store, Options{}))
-			ids := contents(t, store)
-			for id := range acknowledged {
-				if ids[id] != 1 {
-					t.Errorf("%+v: %s is there %d times", stop, id, ids[id])
+			steps := count.Done()
+			if steps < k.of(30, 15) {
+				t.Fatalf("only %d steps", steps)
+			}
+			for stop.Steps = range steps {
+				store := k.fresh(t)
+				acknowledged, err := session(blobtest.StopAfter(store, stop), rounds, each)
+				if !errors.Is(err, blobtest.ErrCrashed) {
+					t.Fatalf("%+v: %v", stop, err)
+				}
+				drain(t, openTest(t, store, Options{}))
+				ids := contents(t, store)
+				for id := range acknowledged {
+					if ids[id] != 1 {
+						t.Errorf("%+v: %s is there %d times", stop, id, ids[id])
+					}
+				}
+				for id, n := range ids {
+					if n != 1 {
+						t.Errorf("%+v: %s is there %d times", stop, id, n)
+					}
+				}
+				if t.Failed() {
+					return
 				}
 			}
-			for id, n := range ids {
-				if n != 1 {
-					t.Errorf("%+v: %s is there %d times", stop, id, n)
-				}
-			}
-			if t.Failed() {
-				return
-			}
+			t.Logf("%+v: %d steps", stop, steps)
 		}
-		t.Logf("%+v: %d steps", stop, steps)
-	}
+	})
 }
 
 // Two processes, one of which dies, at every step of the dying one, while the
 // other works on: the survivor finishes what the other began.
 func TestInvariant6CrashBesideASurvivor(t *testing.T) {
-	for k := range 60 {
-		store := blob.NewMemory()
-		dying := blobtest.StopAfter(store, blobtest.Stop{Steps: k})
-		done := make(chan map[string]bool)
-		go func() {
-			acknowledged, _ := session(dying) // dies, or was fast
-			done <- acknowledged
-		}()
-		mine, err := session(store)
-		if err != nil {
-			t.Fatal(err)
+	kinds(t, func(t *testing.T, k kind) {
+		if k.name == "dir" {
+			t.Skip("TestInvariant2KilledAtEveryCall has it")
 		}
-		theirs := <-done
-		drain(t, openTest(t, store, Options{}))
-		ids := contents(t, store)
-		for id := range mine {
-			want := 1
-			if theirs[id] {
-				want = 2 // both sent it: loading tells
+		rounds, each := k.of(3, 2), k.of(3, 2)
+		for step := range k.of(60, 20) {
+			store := k.fresh(t)
+			dying := blobtest.StopAfter(store, blobtest.Stop{Steps: step})
+			done := make(chan map[string]bool)
+			go func() {
+				acknowledged, _ := session(dying, rounds, each) // dies, or was fast
+				done <- acknowledged
+			}()
+			mine, err := session(store, rounds, each)
+			theirs := <-done
+			if err != nil {
+				t.Fatal(err)
 			}
-			if ids[id] < want {
-				t.Fatalf("step %d: %s is there %d times, want %d", k, id, ids[id], want)
+			drain(t, openTest(t, store, Options{}))
+			ids := contents(t, store)
+			for id := range mine {
+				want := 1
+				if theirs[id] {
+					want = 2 // both sent it: loading tells
+				}
+				if ids[id] < want {
+					t.Fatalf("step %d: %s is there %d times, want %d", step, id, ids[id], want)
+				}
 			}
 		}
-	}
+	})
 }
 
 func TestHeadFindsTheEnd(t *testing.T) {
-	ctx := context.Background()
-	for _, n := range []int{0, 1, 2, 3, 4, 5, 8, 31, 100, 1000} {
-		trace := blobtest.Trace(blob.NewMemory())
-		l := openTest(t, trace, Options{})
-		for i := 1; i <= n; i++ {
-			if err := trace.Put(ctx, commitKey(arbalest.Seq(i)), strings.NewReader("{}")); err != nil {
-				t.Fatal(err)
+	kinds(t, func(t *testing.T, k kind) {
+		ctx := context.Background()
+		for _, n := range []int{0, 1, 2, 3, 4, 5, 8, 31, 100, 1000}[:k.of(10, 8)] {
+			trace := blobtest.Trace(k.fresh(t))
+			l := openTest(t, trace, Options{})
+			for i := 1; i <= n; i++ {
+				if err := trace.Put(ctx, commitKey(arbalest.Seq(i)), strings.NewReader("{}")); err != nil {
+					t.Fatal(err)
+				}
+			}
+			trace.Reset()
+			head, err := l.Head(ctx)
+			if err != nil || head != arbalest.Seq(n) {
+				t.Errorf("head of %d: %d, %v", n, head, err)
+			}
+			if ops := trace.Count(); ops > 25 {
+				t.Errorf("head of %d took %d requests", n, ops)
+			}
+			trace.Reset()
+			if _, err := l.Head(ctx); err != nil || trace.Count() != 1 {
+				t.Errorf("again: %d requests: %s", trace.Count(), trace)
 			}
 		}
-		trace.Reset()
-		head, err := l.Head(ctx)
-		if err != nil || head != arbalest.Seq(n) {
-			t.Errorf("head of %d: %d, %v", n, head, err)
-		}
-		if ops := trace.Count(); ops > 25 {
-			t.Errorf("head of %d took %d requests", n, ops)
-		}
-		trace.Reset()
-		if _, err := l.Head(ctx); err != nil || trace.Count() != 1 {
-			t.Errorf("again: %d requests: %s", trace.Count(), trace)
-		}
-	}
+	})
 }
 
 // TestInvariant4NothingNewCostsNothing counts the operations of a pass over a
 // lake of 100,000 objects.
 func TestInvariant4NothingNewCostsNothing(t *testing.T) {
-	ctx := context.Background()
-	store := blob.NewMemory()
-	l := openTest(t, store, Options{})
-	w := l.NewWriter()
-	var lines []byte
-	for i := range 100_000 {
-		lines = append(lines, lineOf("a", fmt.Sprint(i), noon.Add(time.Duration(i)*time.Hour))...)
-	}
-	if _, err := w.AppendLines(ctx, lines); err != nil {
-		t.Fatal(err)
-	}
-	if s := drain(t, l); s.Objects != 100_000 {
-		t.Fatal(s.Objects)
-	}
-	trace := blobtest.Trace(store)
-	fresh := openTest(t, trace, Options{})
-	start := time.Now()
-	if s, err := fresh.Sort(ctx); err != nil || s != (Sorted{}) {
-		t.Fatal(s, err)
-	}
-	if took := time.Since(start); took > 50*time.Millisecond {
-		t.Errorf("took %v", took)
-	}
-	if got, want := trace.String(), "list _landing/ after=\n"; got != want {
-		t.Errorf("operations:\n%swant:\n%s", got, want)
-	}
+	kinds(t, func(t *testing.T, k kind) {
+		store, n := k.fresh(t), k.of(100_000, 500)
+		ctx := context.Background()
+		l := openTest(t, store, Options{})
+		w := l.NewWriter()
+		var lines []byte
+		for i := range n {
+			lines = append(lines, lineOf("a", fmt.Sprint(i), noon.Add(time.Duration(i)*time.Hour))...)
+		}
+		if _, err := w.AppendLines(ctx, lines); err != nil {
+			t.Fatal(err)
+		}
+		if s := drain(t, l); s.Objects != n {
+			t.Fatal(s.Objects)
+		}
+		trace := blobtest.Trace(store)
+		fresh := openTest(t, trace, Options{})
+		start := time.Now()
+		if s, err := fresh.Sort(ctx); err != nil || s != (Sorted{}) {
+			t.Fatal(s, err)
+		}
+		if took := time.Since(start); took > time.Duration(k.of(50, 500))*time.Millisecond {
+			t.Errorf("took %v", took)
+		}
+		if got, want := trace.String(), "list _landing/ after=\n"; got != want {
+			t.Errorf("operations:\n%swant:\n%s", got, want)
+		}
+	})
 }
 
 func TestNewerFormatIsRefused(t *testing.T) {
-	ctx := context.Background()
-	store := blob.NewMemory()
-	if err := store.Put(ctx, commitKey(1), strings.NewReader(`{"format":99,"seq":1}`)); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := openTest(t, store, Options{}).Commit(ctx, 1); !errors.Is(err, arbalest.ErrNewer) {
-		t.Error(err)
-	}
+	stores(t, func(t *testing.T, store blob.Store) {
+		ctx := context.Background()
+		if err := store.Put(ctx, commitKey(1), strings.NewReader(`{"format":99,"seq":1}`)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := openTest(t, store, Options{}).Commit(ctx, 1); !errors.Is(err, arbalest.ErrNewer) {
+			t.Error(err)
+		}
+	})
 }
 
 func TestTableNamesAreClaimedOnce(t *testing.T) {
-	ctx := context.Background()
-	l := openTest(t, blob.NewMemory(), Options{})
-	a, err := l.Table(ctx, "user.created")
-	if err != nil || a.Version != 0 || a.Name != "user_created" {
-		t.Fatal(a, err)
-	}
-	a.Version = 1
-	a.Columns = []arbalest.Column{{Name: "n", Path: []string{"n"}, Type: arbalest.Type{Kind: arbalest.Decimal, Precision: 12, Scale: 2}}}
-	if err := l.SaveTable(ctx, a); err != nil {
-		t.Fatal(err)
-	}
-	if b, err := l.Table(ctx, "User.Created"); err != nil || b.Name != "user_created_2" {
-		t.Error(b, err)
-	}
-	again, err := l.Table(ctx, "user.created")
-	if err != nil || again.Version != 1 || len(again.Columns) != 1 || again.Columns[0].Type != a.Columns[0].Type {
-		t.Error(again, err)
-	}
-	other := a
-	other.Columns = nil
-	if err := l.SaveTable(ctx, other); !errors.Is(err, arbalest.ErrExists) {
-		t.Error(err)
-	}
-	if all, err := l.Tables(ctx); err != nil || len(all) != 1 {
-		t.Error(all, err)
-	}
+	stores(t, func(t *testing.T, store blob.Store) {
+		ctx := context.Background()
+		l := openTest(t, store, Options{})
+		a, err := l.Table(ctx, "user.created")
+		if err != nil || a.Version != 0 || a.Name != "user_created" {
+			t.Fatal(a, err)
+		}
+		a.Version = 1
+		a.Columns = []arbalest.Column{{Name: "n", Path: []string{"n"}, Type: arbalest.Type{Kind: arbalest.Decimal, Precision: 12, Scale: 2}}}
+		if err := l.SaveTable(ctx, a); err != nil {
+			t.Fatal(err)
+		}
+		if b, err := l.Table(ctx, "User.Created"); err != nil || b.Name != "user_created_2" {
+			t.Error(b, err)
+		}
+		again, err := l.Table(ctx, "user.created")
+		if err != nil || again.Version != 1 || len(again.Columns) != 1 || again.Columns[0].Type != a.Columns[0].Type {
+			t.Error(again, err)
+		}
+		other := a
+		other.Columns = nil
+		if err := l.SaveTable(ctx, other); !errors.Is(err, arbalest.ErrExists) {
+			t.Error(err)
+		}
+		if all, err := l.Tables(ctx); err != nil || len(all) != 1 {
+			t.Error(all, err)
+		}
+	})
 }
 
 func FuzzParseRejected(f *testing.F) {
