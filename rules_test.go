@@ -29,7 +29,7 @@ var mayImport = map[string][]string{
 	"internal/duckdb":                 {"internal/decode", "internal/load", "internal/warehouse"},
 	"internal/archive":                {"internal/lake", "internal/load"},
 	"internal/warehouse":              {"internal/blob", "internal/decode", "internal/load"},
-	"internal/postgres":               {"internal/blob", "internal/decode", "internal/warehouse"},
+	"internal/postgres":               {"internal/blob", "internal/decode", "internal/load", "internal/warehouse"},
 	"internal/postgres/postgrestest":  {},
 	"internal/warehouse/databasetest": {"internal/blob", "internal/load/warehousetest", "internal/warehouse"},
 	"internal/s3":                     {"internal/blob"},

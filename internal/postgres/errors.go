@@ -80,8 +80,8 @@ func outcome(code string) (advice string, kind error) {
 		return "", arbalest.ErrExists
 	case "42501":
 		return "let the database's owner GRANT CREATE ON DATABASE and ON SCHEMA public to arbalest's user, or make it the owner", arbalest.ErrInvalid
-	case "08P01":
-		return "give an argument for each $1, $2, …", arbalest.ErrInvalid
+	case "08P01": // such as fewer arguments than the statement has
+		return "", arbalest.ErrInvalid
 	case "25006":
 		return "only statements that read can be run here", arbalest.ErrInvalid
 	case "40001", "40P01", "55P03", "55006":

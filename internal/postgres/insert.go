@@ -4,20 +4,49 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 
 	"arbalest"
 	"arbalest/internal/decode"
 	"arbalest/internal/warehouse"
 )
 
-// Insert appends pages to a table by COPY in its binary format.
+// Insert appends pages to a table by COPY in its binary format. Where a column of
+// the table has another type, by way of a temporary table.
 func (tx *transaction) Insert(ctx context.Context, table string, columns []arbalest.Column, pages []warehouse.Page) (int64, error) {
+	casts, same, err := tx.casts(ctx, table, columns, pages)
+	if err != nil {
+		return 0, fmt.Errorf("insert into %s: %w", table, err)
+	}
+	if same {
+		return tx.copyIn(ctx, table, columns, pages)
+	}
+	const passage = "_insert" // made anew by every Insert that needs one
+	d := tx.db.Dialect()
+	staged := make([]arbalest.Column, len(columns))
+	for i, c := range columns {
+		staged[i] = arbalest.Column{Name: fmt.Sprintf("c%d", i), Type: c.Type}
+	}
+	if _, err := tx.Exec(ctx, fmt.Sprintf("CREATE TEMP TABLE %s (%s)", passage, d.Define(staged))); err != nil {
+		return 0, err
+	}
+	if _, err := tx.copyIn(ctx, passage, staged, pages); err != nil {
+		return 0, err
+	}
+	n, err := tx.Exec(ctx, fmt.Sprintf("INSERT INTO %s (%s) SELECT %s FROM %s", table, d.Names(columns), strings.Join(casts, ", "), passage))
+	if err != nil {
+		return 0, err
+	}
+	_, err = tx.Exec(ctx, "DROP TABLE "+passage)
+	return n, err
+}
+
+func (tx *transaction) copyIn(ctx context.Context, table string, columns []arbalest.Column, pages []warehouse.Page) (int64, error) {
 	e, err := newEncoder(columns, pages)
 	if err != nil {
 		return 0, err
 	}
-	dialect := tx.db.Dialect()
-	tag, err := tx.conn.CopyFrom(ctx, e, fmt.Sprintf("COPY %s (%s) FROM STDIN (FORMAT binary)", table, dialect.Names(columns)))
+	tag, err := tx.conn.CopyFrom(ctx, e, fmt.Sprintf("COPY %s (%s) FROM STDIN (FORMAT binary)", table, tx.db.Dialect().Names(columns)))
 	if err != nil {
 		return 0, tx.db.wrap(ctx, err)
 	}

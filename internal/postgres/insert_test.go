@@ -114,29 +114,3 @@ func TestInsertKeepsWhatIsKept(t *testing.T) {
 		t.Errorf("insert into no table: %v", err)
 	}
 }
-
-// BenchmarkInsert inserts rows of 12 columns.
-func BenchmarkInsert(b *testing.B) {
-	d := mustOpen(b, postgrestest.Start(b), Options{})
-	table := warehousetest.Inferred("inserted", warehousetest.Col("a", "BIGINT"), warehousetest.Col("b", "DOUBLE PRECISION"), warehousetest.Col("c", "BOOLEAN"),
-		warehousetest.Col("d", "DECIMAL(18,2)"), warehousetest.Col("e", "VARCHAR(256)"), warehousetest.Col("f", "VARCHAR(256)"), warehousetest.Col("g", "TIMESTAMP"))
-	const n = 100_000
-	var in []warehousetest.Row
-	for i := range n {
-		in = append(in, warehousetest.Row{ID: fmt.Sprintf("%036d", i), Time: fmt.Sprintf("2015-08-18T06:%02d:%02dZ", i/60%60, i%60),
-			Values: []any{i, 0.5, true, "12345.67", "jane@doe.com", "mobile", "2015-08-18T06:36:40Z", `{"email_address":"jane@doe.com","amount":12345.67,"workflow":"mobile"}`}})
-	}
-	batch := warehousetest.Batch(table, 8192, warehousetest.Object{Commit: 1, Rows: in})
-	var pages []warehouse.Page
-	for _, c := range batch.Chunks {
-		pages = append(pages, warehouse.Page{Rows: c.Rows, Columns: c.Columns})
-	}
-	run(b, d, "CREATE TABLE inserted ("+d.Dialect().Define(table.AllColumns())+")")
-	b.ResetTimer()
-	for b.Loop() {
-		if err := insert(b, d, "inserted", table.AllColumns(), pages); err != nil {
-			b.Fatal(err)
-		}
-	}
-	b.ReportMetric(float64(b.N)*n/b.Elapsed().Seconds(), "rows/s")
-}

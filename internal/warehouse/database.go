@@ -56,7 +56,8 @@ type Tx interface {
 	Query(ctx context.Context, sql string, visit func(values []any) error, args ...any) error
 	// Insert appends pages to a table, which has those columns, and returns how
 	// many rows. table is spelled as in SQL (Ident). Values are those of the
-	// vectors, exactly, or it fails.
+	// vectors, exactly, or it fails: a column's type in the table may be wider
+	// (load.Widest).
 	Insert(ctx context.Context, table string, columns []arbalest.Column, pages []Page) (rows int64, err error)
 	// Copy appends to a table what the objects of a store hold. Rows that are
 	// wrong are left out and reported. With more of them than c allows the error

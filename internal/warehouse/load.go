@@ -143,40 +143,39 @@ func (l *loading) table(tb *load.TableBatch) (load.Counts, error) {
 	if err != nil {
 		return load.Counts{}, err
 	}
-	switch kept := t.Sum().Loaded; {
-	case kept == 0:
-	case existed:
-		err = l.stage(tb, t)
-	default:
-		err = l.insert(l.tableName(tb.Table.Name), tb.Table.AllColumns(), pagesOf(tb), kept)
+	keep := tb.Keep
+	if existed && t.Sum().Loaded > 0 {
+		if keep, err = l.withoutRepeats(tb, t); err != nil {
+			return load.Counts{}, fmt.Errorf("find repeats: %w", err)
+		}
 	}
-	if err != nil {
-		return load.Counts{}, fmt.Errorf("insert rows: %w", err)
+	if rows := t.Sum().Loaded; rows > 0 {
+		if err := l.insert(l.tableName(tb.Table.Name), tb.Table.AllColumns(), pagesOf(tb, keep), rows); err != nil {
+			return load.Counts{}, fmt.Errorf("insert rows: %w", err)
+		}
 	}
 	l.journal.Loaded(tb, t)
 	return t.Sum(), nil
 }
 
-// insert inserts pages, of which rows are kept.
+// insert inserts pages, of which rows are kept. Columns of which the table has a
+// wider type take the values as they are.
 func (l *loading) insert(table string, columns []arbalest.Column, pages []Page, rows int64) error {
 	n, err := l.tx.Insert(l.ctx, table, columns, pages)
 	if err != nil {
 		return err
 	}
-	return tookAll(n, rows)
-}
-
-func tookAll(n, rows int64) error {
 	if n != rows {
 		return fmt.Errorf("%w: the database took %d of %d rows", arbalest.ErrCorrupt, n, rows)
 	}
 	return nil
 }
 
-func pagesOf(tb *load.TableBatch) []Page {
-	pages := make([]Page, len(tb.Chunks))
+func pagesOf(tb *load.TableBatch, keep [][]byte) (pages []Page) {
 	for k, c := range tb.Chunks {
-		pages[k] = Page{Rows: c.Rows, Columns: c.Columns, Keep: load.BitsOf(tb.Keep, k)}
+		if c.Rows > 0 {
+			pages = append(pages, Page{Rows: c.Rows, Columns: c.Columns, Keep: load.BitsOf(keep, k)})
+		}
 	}
 	return pages
 }

@@ -12,75 +12,53 @@ import (
 	"arbalest/internal/load"
 )
 
-// The columns that a stage has besides the batch's, which are c0, c1, …: no
-// event's column is called like one of these.
-const (
-	rowColumn       = "_row"        // BIGINT: the row's place in the batch
-	byReceiptColumn = "_by_receipt" // BOOLEAN: TableBatch.ByReceipt
-)
-
-// stage adds a batch to a table that has rows: it goes into a temporary table,
-// repeats are found by a join, and the rest is inserted from there.
-func (l *loading) stage(tb *load.TableBatch, t *load.Tally) error {
-	l.staged++
-	stage, found := fmt.Sprintf("_stage_%d", l.staged), fmt.Sprintf("_found_%d", l.staged)
-	columns, names := tb.Table.AllColumns(), make([]string, 0, len(tb.Table.Columns)+6)
-	staged := make([]arbalest.Column, len(columns), len(columns)+2)
-	for i, c := range columns {
-		names = append(names, fmt.Sprintf("c%d", i))
-		staged[i] = arbalest.Column{Name: names[i], Type: c.Type}
-	}
-	staged = append(staged, arbalest.Column{Name: rowColumn, Type: arbalest.Type{Kind: arbalest.BigInt}}, arbalest.Column{Name: byReceiptColumn, Type: arbalest.Type{Kind: arbalest.Boolean}})
-	if err := l.exec(fmt.Sprintf("CREATE TEMP TABLE %s (%s)", stage, l.dialect.Define(staged))); err != nil {
-		return err
-	}
-	if err := l.insert(stage, staged, stagePages(tb), t.Sum().Loaded); err != nil {
-		return err
-	}
-	table := l.tableName(tb.Table.Name)
-	if err := l.exec(fmt.Sprintf("CREATE TEMP TABLE %s AS %s", found, repeatsQuery(table, stage, tb))); err != nil {
-		return fmt.Errorf("find repeats: %w", err)
-	}
-	repeats, err := l.repeats(found, tb, t)
-	if err != nil {
-		return fmt.Errorf("find repeats: %w", err)
-	}
-	where := ""
-	if repeats {
-		where = fmt.Sprintf(" s WHERE NOT EXISTS (SELECT 1 FROM %s f WHERE f.%s = s.%[2]s)", found, rowColumn)
-	}
-	n, err := l.tx.Exec(l.ctx, fmt.Sprintf("INSERT INTO %s (%s) SELECT %s FROM %s%s", table, l.dialect.Names(columns), strings.Join(names, ", "), stage, where))
-	if err != nil {
-		return err
-	}
-	if n != 0 || t.Sum().Loaded == 0 { // Redshift may not tell
-		if err := tookAll(n, t.Sum().Loaded); err != nil {
-			return err
-		}
-	}
-	for _, temporary := range []string{stage, found} {
-		if err := l.exec("DROP TABLE " + temporary); err != nil {
-			return err
-		}
-	}
-	return nil
+// stageColumns are those of the temporary table in which a batch's rows are
+// looked for among the table's.
+var stageColumns = [...]arbalest.Column{
+	{Name: "row_place", Type: arbalest.Type{Kind: arbalest.BigInt}}, // in the batch, from 0
+	arbalest.SystemColumns[load.IDColumn],
+	arbalest.SystemColumns[load.TimeColumn],
+	{Name: "by_receipt", Type: arbalest.Type{Kind: arbalest.Boolean}}, // TableBatch.ByReceipt
 }
 
-// stagePages are the batch's rows with the columns that a stage has besides.
-func stagePages(tb *load.TableBatch) []Page {
-	pages := pagesOf(tb)
+// withoutRepeats returns the batch's Keep without the rows that repeat one of
+// the table, of which it tells the tally. The ids and times of the batch go into
+// a temporary table, which is joined.
+func (l *loading) withoutRepeats(tb *load.TableBatch, t *load.Tally) ([][]byte, error) {
+	l.staged++
+	stage := fmt.Sprintf("_stage_%d", l.staged)
+	if err := l.exec(fmt.Sprintf("CREATE TEMP TABLE %s (%s)", stage, l.dialect.Define(stageColumns[:]))); err != nil {
+		return nil, err
+	}
+	if err := l.insert(stage, stageColumns[:], stagePages(tb), t.Sum().Loaded); err != nil {
+		return nil, err
+	}
+	all, err := l.repeats(repeatsQuery(l.tableName(tb.Table.Name), stage, tb))
+	if err != nil {
+		return nil, err
+	}
+	if err := l.exec("DROP TABLE " + stage); err != nil {
+		return nil, err
+	}
+	return leaveOut(tb, t, all), nil
+}
+
+func stagePages(tb *load.TableBatch) (pages []Page) {
 	first := 0
 	for k, c := range tb.Chunks {
-		rows := decode.Vector{Int64: make([]int64, c.Rows)}
-		for i := range rows.Int64 {
-			rows.Int64[i] = int64(first + i)
+		if c.Rows == 0 {
+			continue
+		}
+		places := decode.Vector{Type: stageColumns[0].Type, Int64: make([]int64, c.Rows)}
+		for i := range places.Int64 {
+			places.Int64[i] = int64(first + i)
 		}
 		first += c.Rows
-		receipt := decode.Vector{Bits: load.BitsOf(tb.ByReceipt, k)}
+		receipt := decode.Vector{Type: stageColumns[3].Type, Bits: load.BitsOf(tb.ByReceipt, k)}
 		if receipt.Bits == nil {
 			receipt.Bits = make([]byte, (c.Rows+7)/8)
 		}
-		pages[k].Columns = append(c.Columns[:len(c.Columns):len(c.Columns)], rows, receipt)
+		pages = append(pages, Page{Rows: c.Rows, Keep: load.BitsOf(tb.Keep, k), Columns: []decode.Vector{places, c.Columns[load.IDColumn], c.Columns[load.TimeColumn], receipt}})
 	}
 	return pages
 }
@@ -96,11 +74,11 @@ func repeatsQuery(table, stage string, tb *load.TableBatch) string {
 	for _, s := range load.SpansOf(hours) {
 		there = append(there, fmt.Sprintf("SELECT event_id, event_time, event_hash FROM %s WHERE event_time >= %s AND event_time <= %s", table, timeLiteral(s.From), timeLiteral(s.To-1)))
 	}
-	return fmt.Sprintf(`SELECT b.%s, t.event_hash, t.event_time
-FROM %s b JOIN (%s) t ON t.event_id = b.c%d AND octet_length(t.event_id) = octet_length(b.c%[4]d)
-AND ((t.event_time >= date_trunc('hour', b.c%[5]d) AND t.event_time < date_trunc('hour', b.c%[5]d) + INTERVAL '1 hour')
-OR (b.%[6]s AND t.event_time >= b.c%[5]d - INTERVAL '24 hours' AND t.event_time <= b.c%[5]d + INTERVAL '24 hours'))`,
-		rowColumn, stage, strings.Join(there, " UNION ALL "), load.IDColumn, load.TimeColumn, byReceiptColumn)
+	return fmt.Sprintf(`SELECT b.row_place, t.event_hash, t.event_time
+FROM %s b JOIN (%s) t ON t.event_id = b.event_id AND octet_length(t.event_id) = octet_length(b.event_id)
+AND ((t.event_time >= date_trunc('hour', b.event_time) AND t.event_time < date_trunc('hour', b.event_time) + INTERVAL '1 hour')
+OR (b.by_receipt AND t.event_time >= b.event_time - INTERVAL '24 hours' AND t.event_time <= b.event_time + INTERVAL '24 hours'))`,
+		stage, strings.Join(there, " UNION ALL "))
 }
 
 // timeLiteral spells a time in microseconds, kept within what a TIMESTAMP of
@@ -115,48 +93,61 @@ func timeOf(us int64) time.Time {
 	return time.UnixMicro(min(max(us, first), last)).UTC()
 }
 
-// repeats tells the tally of the repeats that were found, and whether there are
-// any. Of several rows of the table that a row repeats, one with the same hash
-// is it, else the earliest.
-func (l *loading) repeats(found string, tb *load.TableBatch, t *load.Tally) (bool, error) {
-	type repeat struct {
-		row  int64
-		hash string
-		time int64
-	}
+// A repeat is a row of the batch and one of the table that it repeats.
+type repeat struct {
+	place int64  // in the batch
+	hash  string // of the one in the table
+	time  int64  // of the one in the table, microseconds
+}
+
+// repeats returns what repeatsQuery gives, in the order of the batch and, for
+// each row of it, of times.
+func (l *loading) repeats(query string) ([]repeat, error) {
 	var all []repeat
-	err := l.tx.Query(l.ctx, fmt.Sprintf("SELECT %s, event_hash, event_time FROM %s", rowColumn, found), func(v []any) error {
-		row, ok1 := v[0].(int64)
+	err := l.tx.Query(l.ctx, query, func(v []any) error {
+		place, ok1 := v[0].(int64)
 		hash, ok2 := v[1].(string)
 		at, ok3 := v[2].(time.Time)
 		if !ok1 || !ok2 || !ok3 {
 			return fmt.Errorf("%w: a repeat is %v", arbalest.ErrCorrupt, v)
 		}
-		all = append(all, repeat{row, hash, at.UnixMicro()})
+		all = append(all, repeat{place, hash, at.UnixMicro()})
 		return nil
 	})
-	if err != nil {
-		return false, err
+	slices.SortFunc(all, func(a, b repeat) int { return cmp.Or(cmp.Compare(a.place, b.place), cmp.Compare(a.time, b.time)) })
+	return all, err
+}
+
+// leaveOut returns the batch's Keep without repeats, of which it tells the
+// tally. Of several rows of the table that a row repeats, one with the same hash
+// is it, else the earliest.
+func leaveOut(tb *load.TableBatch, t *load.Tally, all []repeat) [][]byte {
+	keep := make([][]byte, len(tb.Chunks))
+	for k := range keep {
+		keep[k] = load.BitsOf(tb.Keep, k)
 	}
-	slices.SortFunc(all, func(a, b repeat) int { return cmp.Or(cmp.Compare(a.row, b.row), cmp.Compare(a.time, b.time)) })
-	k, first := 0, int64(0)
+	k, first, copied := 0, int64(0), -1
 	for i := 0; i < len(all); {
 		same := all[i:]
-		if n := slices.IndexFunc(same, func(r repeat) bool { return r.row != all[i].row }); n >= 0 {
+		if n := slices.IndexFunc(same, func(r repeat) bool { return r.place != all[i].place }); n >= 0 {
 			same = same[:n]
 		}
 		i += len(same)
-		for same[0].row-first >= int64(tb.Chunks[k].Rows) {
+		for same[0].place-first >= int64(tb.Chunks[k].Rows) {
 			first += int64(tb.Chunks[k].Rows)
 			k++
 		}
-		row := int(same[0].row - first)
+		row := int(same[0].place - first)
 		own := string(load.Text(&tb.Chunks[k].Columns[load.HashColumn], row))
 		kept := same[0].hash
 		if slices.ContainsFunc(same, func(r repeat) bool { return r.hash == own }) {
 			kept = own
 		}
 		t.Repeat(tb.Chunks[k], row, kept)
+		if copied != k {
+			keep[k], copied = load.CopyBits(keep[k], tb.Chunks[k].Rows), k
+		}
+		keep[k][row/8] &^= 1 << (row % 8)
 	}
-	return len(all) > 0, nil
+	return keep
 }

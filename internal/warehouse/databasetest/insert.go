@@ -94,6 +94,24 @@ func (s *suite) insertJSON() {
 	}
 }
 
+// testInsertWider inserts into columns that hold more than their values.
+func testInsertWider(s *suite) {
+	col := warehousetest.Col
+	s.create("wider", col("n", "BIGINT"), col("f", "DOUBLE PRECISION"), col("d", "DECIMAL(20,4)"), col("e", "DECIMAL(20,4)"), col("ts", "TIMESTAMP"), col("text_", "VARCHAR(100)"))
+	columns := []arbalest.Column{col("text_", "CHAR(3)"), col("n", "SMALLINT"), col("f", "BIGINT"), col("d", "DECIMAL(6,2)"), col("e", "INTEGER"), col("ts", "DATE")}
+	s.must(func(tx warehouse.Tx) error {
+		p := page(columns, []any{"abc", -7, 9007199254740992, "1.25", 3, "2015-08-18"}, []any{"no", 1, 1, "1", 1, "2015-08-18"}, make([]any, 6))
+		p.Keep = []byte{0b101}
+		n, err := tx.Insert(s.Context(), "wider", columns, []warehouse.Page{p})
+		if n != 2 {
+			s.Errorf("inserted %d rows", n)
+		}
+		return err
+	})
+	s.want("SELECT n, f, d, e, ts, text_ FROM wider ORDER BY n NULLS LAST",
+		[]any{int64(-7), 9007199254740992.0, "1.2500", "3.0000", at("2015-08-18T00:00:00Z"), "abc"}, make([]any, 6))
+}
+
 // testInsertKeep leaves out rows, over many pages and rows of one.
 func testInsertKeep(s *suite) {
 	columns := []arbalest.Column{warehousetest.Col("n", "INTEGER"), warehousetest.Col("text_", "VARCHAR(20)")}

@@ -40,6 +40,7 @@ func RunOn(t *testing.T, open func(*testing.T) warehouse.Database, store func(*t
 		{"Cancelled", testCancelled},
 		{"Dialect", testDialect},
 		{"InsertTypes", testInsertTypes},
+		{"InsertWider", testInsertWider},
 		{"InsertKeep", testInsertKeep},
 		{"InsertErrors", testInsertErrors},
 		{"Copy", testCopy},
