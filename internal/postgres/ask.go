@@ -16,8 +16,8 @@ import (
 func (d *Database) Ask(ctx context.Context, sql string, to warehouse.Sink) error {
 	var refused error // by to
 	err := d.on(ctx, func(conn *pgconn.PgConn) error {
-		if result := conn.ExecParams(ctx, "BEGIN READ ONLY", nil, nil, nil, nil).Read(); result.Err != nil {
-			return d.wrap(ctx, result.Err)
+		if _, err := conn.Exec(ctx, "BEGIN READ ONLY").ReadAll(); err != nil {
+			return d.wrap(ctx, err)
 		}
 		ctx, stop := context.WithCancel(ctx)
 		defer stop()
@@ -64,7 +64,7 @@ func (d *Database) leave(ctx context.Context, conn *pgconn.PgConn) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), d.opts.ConnectTimeout)
 	defer cancel()
-	if result := conn.ExecParams(ctx, "SELECT pg_advisory_unlock_all()", nil, nil, nil, nil).Read(); result.Err != nil {
+	if _, err := conn.Exec(ctx, "SELECT pg_advisory_unlock_all()").ReadAll(); err != nil {
 		_ = conn.Close(ctx) // it is of no more use
 	}
 }

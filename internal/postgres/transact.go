@@ -46,14 +46,12 @@ func (d *Database) again(ctx context.Context, try func() error) error {
 
 func (d *Database) transact(ctx context.Context, conn *pgconn.PgConn, lock string, do func(warehouse.Tx) error) error {
 	tx := &transaction{db: d, conn: conn}
-	for _, statement := range []string{
-		"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", // each statement sees what was committed when it began, so after the lock all
-		"SELECT pg_advisory_xact_lock(" + strconv.FormatInt(lockKey(lock), 10) + ")",
-	} {
-		if _, err := tx.Exec(ctx, statement); err != nil {
-			d.rollback(ctx, conn)
-			return fmt.Errorf("begin transaction: %w", err)
-		}
+	// Each statement sees what was committed when it began: those after the lock
+	// see all that was done under it.
+	begin := "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SELECT pg_advisory_xact_lock(" + strconv.FormatInt(lockKey(lock), 10) + ")"
+	if _, err := conn.Exec(ctx, begin).ReadAll(); err != nil {
+		d.rollback(ctx, conn)
+		return fmt.Errorf("begin transaction: %w", d.wrap(ctx, err))
 	}
 	if err := do(tx); err != nil {
 		d.rollback(ctx, conn)
@@ -66,12 +64,12 @@ func (d *Database) transact(ctx context.Context, conn *pgconn.PgConn, lock strin
 	// From here on an ended context must not hide what became of it.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), d.opts.CommitTimeout)
 	defer cancel()
-	result := conn.ExecParams(ctx, "COMMIT", nil, nil, nil, nil).Read()
-	if result.Err != nil {
-		return fmt.Errorf("commit transaction: %w", d.wrap(ctx, result.Err))
+	results, err := conn.Exec(ctx, "COMMIT").ReadAll()
+	if err != nil {
+		return fmt.Errorf("commit transaction: %w", d.wrap(ctx, err))
 	}
-	if result.CommandTag.String() != "COMMIT" {
-		return fmt.Errorf("%w: transaction was rolled back (%s): a statement of it had failed", arbalest.ErrInvalid, result.CommandTag)
+	if len(results) != 1 || results[0].CommandTag.String() != "COMMIT" {
+		return fmt.Errorf("%w: the transaction was rolled back: a statement of it had failed", arbalest.ErrInvalid)
 	}
 	return nil
 }
@@ -84,7 +82,7 @@ func (d *Database) rollback(ctx context.Context, conn *pgconn.PgConn) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), d.opts.ConnectTimeout)
 	defer cancel()
-	if result := conn.ExecParams(ctx, "ROLLBACK", nil, nil, nil, nil).Read(); result.Err != nil {
+	if _, err := conn.Exec(ctx, "ROLLBACK").ReadAll(); err != nil {
 		_ = conn.Close(ctx) // it is of no more use
 	}
 }

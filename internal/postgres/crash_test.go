@@ -1,0 +1,276 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"arbalest"
+	"arbalest/internal/decode"
+	"arbalest/internal/load"
+	"arbalest/internal/load/warehousetest"
+	"arbalest/internal/postgres/postgrestest"
+	"arbalest/internal/warehouse"
+)
+
+// crashBatch has, for each commit, two new rows, a repeat and a conflict of the
+// commit before it, and a load error.
+func crashBatch(commit arbalest.Seq) load.TableBatch {
+	const at = "2015-08-18T06:00:00Z"
+	row := func(c arbalest.Seq, k int, hash string) warehousetest.Row {
+		return warehousetest.Row{ID: fmt.Sprintf("%d-%d", c, k), Time: at, Hash: hash, Values: []any{fmt.Sprint("row of ", c)}}
+	}
+	rows := []warehousetest.Row{row(commit, 0, ""), row(commit, 1, "")}
+	if commit > 1 {
+		rows = append(rows, row(commit-1, 0, ""), row(commit-1, 1, "ffffffffffffffff"))
+	}
+	return warehousetest.Batch(warehousetest.Declared("crashed", warehousetest.Col("v", "VARCHAR(MAX)")), 3,
+		warehousetest.Object{Commit: commit, Rows: rows, Errors: []decode.LoadError{{Line: 9, ID: "bad", Reason: "bad"}}})
+}
+
+func crashCounts(commit arbalest.Seq) load.Counts {
+	if commit == 1 {
+		return load.Counts{Stored: 3, Loaded: 2, Errors: 1}
+	}
+	return load.Counts{Stored: 5, Loaded: 2, Repeats: 2, Conflicts: 1, Errors: 1}
+}
+
+func at(commit arbalest.Seq) load.Progress {
+	return load.Progress{Cursor: load.Cursor{Commit: commit}}
+}
+
+func loadCommit(ctx context.Context, w load.Warehouse, commit arbalest.Seq) (load.Counts, error) {
+	counts, err := w.Load(ctx, at(commit-1), load.Batch{Tables: []load.TableBatch{crashBatch(commit)}, Next: at(commit)})
+	if err != nil {
+		return load.Counts{}, err
+	}
+	return counts[0], nil
+}
+
+// wantCommits holds that all of the commits up to one are in, once.
+func wantCommits(t *testing.T, d *Database, commit arbalest.Seq) {
+	t.Helper()
+	p, err := warehouse.New(d).Progress(t.Context())
+	if err != nil || p.Cursor.Commit != commit {
+		t.Fatalf("progress is %+v, %v, want commit %d", p, err, commit)
+	}
+	n := int(commit)
+	got := rows(t, d, `SELECT (SELECT count(*) FROM crashed), (SELECT count(DISTINCT event_id) FROM crashed), (SELECT count(*) FROM arbalest.load_errors),
+		(SELECT count(*) FROM arbalest.conflicts), (SELECT count(*) FROM arbalest.journal), CAST(sum(loaded) AS BIGINT), CAST(sum(not_loaded) AS BIGINT) FROM arbalest.books`)
+	if want := fmt.Sprintf("%d %d %d %d %d %d 0", 2*n, 2*n, n, n-1, n, 2*n); got[0] != want {
+		t.Fatalf("commit %d: warehouse has %s, want %s", commit, got[0], want)
+	}
+}
+
+// TestInvariant2CutLoads cuts the connection before every message of a load, and
+// loses its reply. Loads that are tried again by themselves succeed, and count
+// right; of those that are not, another client finds all or nothing, and does
+// the rest.
+func TestInvariant2CutLoads(t *testing.T) {
+	dsn := postgrestest.Start(t)
+	direct := mustOpen(t, dsn, Options{})
+	proxy := postgrestest.NewProxy(t, dsn)
+	commit := arbalest.Seq(1)
+	if c, err := loadCommit(t.Context(), warehouse.New(direct), commit); err != nil || c != crashCounts(1) {
+		t.Fatalf("%+v, %v", c, err)
+	}
+	for k, stop := 1, false; !stop; k++ {
+		for i, kind := range []postgrestest.FaultKind{postgrestest.CutBefore, postgrestest.LoseReply} {
+			attempts := 10
+			if (k+i)%2 == 0 {
+				attempts = 1
+			}
+			proxy.Set()
+			d := mustOpen(t, proxy.DSN(), Options{Attempts: attempts, Connections: 1})
+			w := warehouse.New(d)
+			if _, err := w.Progress(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			commit++
+			proxy.Set(postgrestest.Fault{Kind: kind, N: k})
+			c, err := loadCommit(t.Context(), w, commit)
+			switch {
+			case err == nil && c != crashCounts(commit):
+				t.Fatalf("%v %d: counts are %+v, want %+v", kind, k, c, crashCounts(commit))
+			case err != nil && attempts > 1:
+				t.Fatalf("%v %d: %v", kind, k, err)
+			case err != nil && !errors.Is(err, arbalest.ErrUnavailable):
+				t.Fatalf("%v %d: error is %v, want ErrUnavailable", kind, k, err)
+			case err != nil:
+				if _, err := loadCommit(t.Context(), warehouse.New(direct), commit); err != nil && !errors.Is(err, arbalest.ErrExists) {
+					t.Fatalf("%v %d: the next client: %v", kind, k, err)
+				}
+			}
+			wantCommits(t, direct, commit)
+			stop = stop || proxy.Pending() > 0
+		}
+	}
+	proxy.Set()
+	t.Logf("%d loads", commit)
+	// The reply of COMMIT itself, and the next connection too.
+	d := mustOpen(t, proxy.DSN(), Options{})
+	proxy.Set(postgrestest.Fault{Kind: postgrestest.LoseReply, Match: "COMMIT", N: 1}, postgrestest.Fault{Kind: postgrestest.LoseReply, Match: "BEGIN", N: 2})
+	commit++
+	if c, err := loadCommit(t.Context(), warehouse.New(d), commit); err != nil || c != crashCounts(commit) {
+		t.Fatalf("lost reply of COMMIT: %+v, %v", c, err)
+	}
+	wantCommits(t, direct, commit)
+	if proxy.Pending() != 0 {
+		t.Errorf("%d faults did not happen", proxy.Pending())
+	}
+}
+
+// TestInvariant2RivalLoaders has loaders do the same commits at once while
+// connections are cut and the server's processes are ended.
+func TestInvariant2RivalLoaders(t *testing.T) {
+	const last = 30
+	dsn := postgrestest.Start(t)
+	direct := mustOpen(t, dsn, Options{})
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	var loaders, chaos sync.WaitGroup
+	var proxies []*postgrestest.Proxy
+	for range 3 {
+		proxy := postgrestest.NewProxy(t, dsn)
+		proxies = append(proxies, proxy)
+		w := warehouse.New(mustOpen(t, proxy.DSN(), Options{}))
+		loaders.Go(func() {
+			for ctx.Err() == nil {
+				p, err := w.Progress(ctx)
+				if err == nil && p.Commit >= last {
+					return
+				}
+				if err == nil {
+					_, err = loadCommit(ctx, w, p.Commit+1)
+				}
+				if err != nil && !errors.Is(err, arbalest.ErrExists) && !errors.Is(err, arbalest.ErrUnavailable) {
+					t.Errorf("load: %v", err)
+					return
+				}
+			}
+		})
+	}
+	done := make(chan struct{})
+	chaos.Go(func() {
+		for {
+			select {
+			case <-done:
+				return
+			case <-time.After(time.Duration(20+rand.IntN(120)) * time.Millisecond):
+			}
+			if rand.IntN(2) == 0 {
+				proxies[rand.IntN(len(proxies))].Cut()
+				continue
+			}
+			_ = direct.Query(ctx, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()", func([]any) error { return nil })
+		}
+	})
+	loaders.Wait()
+	close(done)
+	chaos.Wait()
+	wantCommits(t, direct, last)
+}
+
+// TestUnfitTexts loads texts that PostgreSQL cannot have.
+func TestUnfitTexts(t *testing.T) {
+	d := mustOpen(t, postgrestest.Start(t), Options{})
+	w := warehouse.New(d)
+	row := func(id string, values ...any) warehousetest.Row {
+		return warehousetest.Row{ID: id, Time: "2015-08-18T06:00:00Z", Values: values}
+	}
+	open := warehousetest.Batch(warehousetest.Inferred("open", warehousetest.Col("a", "VARCHAR(256)"), warehousetest.Col("b", "VARCHAR(256)"), warehousetest.Col("j", "JSON")), 2, warehousetest.Object{Commit: 1, Rows: []warehousetest.Row{
+		row("1", "x\x00y", "good", `["\u0000"]`, `{"a":"x\u0000y"}`), row("2", nil, "good", nil, `{}`), row("3", "\x00", "\x00", nil, `{"a":"\u0000"}`), row("i\x00d", "x", "x", nil, `{}`), row("4", "good", "good", nil, `{}`),
+	}})
+	closed := warehousetest.Batch(warehousetest.Declared("closed", warehousetest.Col("a", "VARCHAR(256)")), 2, warehousetest.Object{Commit: 1, Rows: []warehousetest.Row{row("1", "x\x00y"), row("2", "good"), row("3", nil)}})
+	counts, err := w.Load(t.Context(), load.Progress{}, load.Batch{Tables: []load.TableBatch{open, closed}, Next: at(1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := []load.Counts{{Stored: 5, Loaded: 4, Errors: 1}, {Stored: 3, Loaded: 2, Errors: 1}}; !slices.Equal(counts, want) {
+		t.Errorf("counts are %+v, want %+v", counts, want)
+	}
+	for sql, want := range map[string]string{
+		"SELECT event_id, a, b, j, properties FROM open ORDER BY event_id":                                                          `1 <nil> good ["\u0000"] {"a":"x\u0000y"}; 2 <nil> good <nil> {}; 3 <nil> <nil> <nil> {"a":"\u0000"}; 4 good good <nil> {}`,
+		"SELECT event_id, a FROM closed ORDER BY event_id":                                                                          "2 good; 3 <nil>",
+		"SELECT table_name, line, event_id, column_name, value, loaded FROM arbalest.load_errors ORDER BY table_name DESC, line, 4": "open 1 1 a \"x\\u0000y\" true; open 3 3 a \"\\u0000\" true; open 3 3 b \"\\u0000\" true; open 4 i\ufffdd event_id \"i\\u0000d\" false; closed 1 1 a \"x\\u0000y\" false",
+	} {
+		if got := strings.Join(rows(t, d, sql), "; "); got != want {
+			t.Errorf("%s\n got %s\nwant %s", sql, got, want)
+		}
+	}
+	// The batch is as it was.
+	if again, err := w.Load(t.Context(), at(1), load.Batch{Tables: []load.TableBatch{open}, Next: at(2)}); err != nil || again[0] != (load.Counts{Stored: 5, Repeats: 4, Errors: 1}) {
+		t.Errorf("the same again: %+v, %v", again, err)
+	}
+}
+
+// TestLongNames has names that differ after PostgreSQL's 63 bytes only.
+func TestLongNames(t *testing.T) {
+	d := mustOpen(t, postgrestest.Start(t), Options{})
+	w := warehouse.New(d)
+	long := strings.Repeat("long_name_", 12)
+	var tables []load.TableBatch
+	for _, event := range []string{long + "a", long + "b"} {
+		table := warehousetest.Declared(event, warehousetest.Col(long+"x", "BIGINT"), warehousetest.Col(long+"y", "VARCHAR(10)"))
+		tables = append(tables, warehousetest.Batch(table, 10, warehousetest.Object{Commit: 1, Rows: []warehousetest.Row{{ID: event, Time: "2015-08-18T06:00:00Z", Values: []any{1, "y"}}}}))
+	}
+	for commit := range arbalest.Seq(2) {
+		if _, err := w.Load(t.Context(), at(commit), load.Batch{Tables: tables, Next: at(commit + 1)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	infos, err := w.Tables(t.Context())
+	if want := []warehouse.TableInfo{{Name: long + "a", Event: arbalest.EventName(long + "a"), Rows: 1, Columns: 6}, {Name: long + "b", Event: arbalest.EventName(long + "b"), Rows: 1, Columns: 6}}; err != nil || !slices.Equal(infos, want) {
+		t.Errorf("tables are %+v, %v", infos, err)
+	}
+	var ids []string
+	err = w.Rows(t.Context(), long+"b", 0, 1<<60, func(r load.Row) error {
+		ids = append(ids, r.ID)
+		return nil
+	})
+	if err != nil || !slices.Equal(ids, []string{long + "b"}) {
+		t.Errorf("rows are %v, %v", ids, err)
+	}
+	if err := w.Reset(t.Context(), long+"a"); err != nil {
+		t.Fatal(err)
+	}
+	if got := rows(t, d, "SELECT count(*) FROM information_schema.tables WHERE table_schema = 'public'"); got[0] != "1" {
+		t.Errorf("after a reset %s tables", got[0])
+	}
+}
+
+// A moving is a database that cannot change a column's type in place.
+type moving struct{ *Database }
+
+func (m moving) Dialect() warehouse.Dialect {
+	d := m.Database.Dialect()
+	d.Retype, d.Events = nil, nil
+	return d
+}
+
+func TestWidenByAnotherColumn(t *testing.T) {
+	d := mustOpen(t, postgrestest.Start(t), Options{})
+	w := warehouse.New(moving{d})
+	for i, step := range []struct {
+		kind  string
+		value any
+	}{{"SMALLINT", 7}, {"BIGINT", 9007199254740992}, {"DECIMAL(20,2)", "0.25"}} {
+		batch := warehousetest.Batch(warehousetest.Declared("moved", warehousetest.Col("v", step.kind), warehousetest.Col("w", "VARCHAR(10)")), 10,
+			warehousetest.Object{Commit: 1, Rows: []warehousetest.Row{{ID: fmt.Sprint(i), Time: "2015-08-18T06:00:00Z", Values: []any{step.value, "w"}}}})
+		if _, err := w.Load(t.Context(), at(arbalest.Seq(i)), load.Batch{Tables: []load.TableBatch{batch}, Next: at(arbalest.Seq(i + 1))}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := rows(t, d, "SELECT v, w FROM moved ORDER BY event_id"); !slices.Equal(got, []string{"7.00 w", "9007199254740992.00 w", "0.25 w"}) {
+		t.Errorf("rows are %q", got)
+	}
+	if got := rows(t, d, "SELECT column_name FROM information_schema.columns WHERE table_name = 'moved' ORDER BY ordinal_position"); !slices.Equal(got, []string{"event_id", "event_time", "received_at", "event_hash", "w", "v"}) {
+		t.Errorf("columns are %q", got)
+	}
+}
