@@ -2,6 +2,9 @@ package warehousetest
 
 import (
 	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
 
 	"arbalest/internal/load"
 )
@@ -88,4 +91,43 @@ func testConflicts(s *suite) {
 		"changed | a | 2015-08-18 06:10:00 | 00000000000000aa | 00000000000000ff | changed/2015-08-18/06/00000000000000000002-1.ndjson | 2 | 2")
 	s.wantRows("SELECT event, hour, received, stored, rejected, loaded, repeats, conflicts, errors, not_loaded FROM arbalest.books",
 		"changed | 2015-08-18 06:00:00 | 6 | 6 | 0 | 4 | 2 | 1 | 0 | 0")
+}
+
+// testRandomRepeats loads batches of random events of few ids and hours, and
+// compares what is in the table with what the rule says.
+func testRandomRepeats(s *suite) {
+	seed := rand.Uint64()
+	s.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	table := Declared("random", Col("n", "INTEGER"))
+	kept := map[string][]int64{} // by id, the times in the table
+	var want []string
+	for range 25 {
+		var rows []Row
+		for range 1 + random.IntN(60) {
+			at := Micros("2015-08-18T00:00:00Z") + random.Int64N(50*3600*1_000_000)
+			r := Row{ID: fmt.Sprint(random.IntN(150)), Time: time.UnixMicro(at).UTC().Format(time.RFC3339Nano), ByReceipt: random.IntN(4) == 0, Values: []any{len(want)}}
+			r.Dropped = slices.ContainsFunc(rows, func(o Row) bool { return o.ID == r.ID })
+			rows = append(rows, r)
+			sighting := load.Sighting{Time: at, ByReceipt: r.ByReceipt}
+			if !r.Dropped && !slices.ContainsFunc(kept[r.ID], sighting.Repeats) {
+				kept[r.ID] = append(kept[r.ID], at)
+				want = append(want, fmt.Sprint(r.ID, " ", at))
+			}
+		}
+		s.load(Batch(table, 1+random.IntN(50), Object{Commit: s.at.Commit + 1, Rows: rows}))
+	}
+	var got []string
+	err := s.w.Rows(s.Context(), "random", 0, 1<<60, func(r load.Row) error {
+		got = append(got, fmt.Sprint(r.ID, " ", r.Time))
+		return nil
+	})
+	if err != nil {
+		s.Fatal(err)
+	}
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		s.Errorf("table has %d rows, want %d", len(got), len(want))
+	}
 }

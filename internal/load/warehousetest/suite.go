@@ -42,6 +42,7 @@ func Run(t *testing.T, open Open) {
 		{"RepeatsInTable", testRepeatsInTable},
 		{"RepeatsByReceipt", testRepeatsByReceipt},
 		{"RepeatsFarApart", testRepeatsFarApart},
+		{"RandomRepeats", testRandomRepeats},
 		{"Conflicts", testConflicts},
 		{"LoadErrors", testLoadErrors},
 		{"Books", testBooks},
