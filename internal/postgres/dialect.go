@@ -12,12 +12,17 @@ import (
 // and so admits all that has n bytes; CHAR(n), which would pad with blanks, is
 // VARCHAR(n) too; JSON is json, which keeps the text byte for byte.
 func (d *Database) Dialect() warehouse.Dialect {
-	return warehouse.Dialect{Name: "postgres", MaxName: 63, Type: sqlType, Unfit: unfit, Retype: retype, Events: events}
+	return warehouse.Dialect{Name: "postgres", MaxName: 63, Type: sqlType, Unfit: unfit, MaxRow: maxRow, Retype: retype, Events: events}
 }
 
 // longest is the length from which a text is kept as text, without one: no
 // value of a declared column is longer, and VARCHAR(MAX) is this in Redshift.
 const longest = 65535
+
+// maxRow is what a row of a page of 8 kB holds, 8,160 bytes, without its head,
+// the bits of 1,600 columns, and some for padding that another order of columns
+// may need (PostgreSQL, "Limits" and "Database Page Layout").
+const maxRow = 7700
 
 func sqlType(t arbalest.Type) string {
 	switch t.Kind {

@@ -22,6 +22,9 @@ type Dialect struct {
 	// be had in this database, though it is valid for its type; empty if it can.
 	// Nil is never.
 	Unfit func(kind arbalest.Kind, text []byte) string
+	// MaxRow is how many bytes the values of a row may take, where a text takes
+	// its length, at most 25, as long ones are kept elsewhere. Zero is any number.
+	MaxRow int
 	// Events returns the statements that make an event's table of columns as
 	// Define spells them, so that finding the rows of an hour of event_time reads
 	// little else. Nil is CREATE TABLE.

@@ -21,6 +21,7 @@ func (d Dialect) fit(tb load.TableBatch) load.TableBatch {
 		return tb
 	}
 	columns := tb.Table.AllColumns()
+	wide := d.MaxRow > 0 && len(columns)*(maxWidth+7) > d.MaxRow // of most tables no row can be
 	chunks, keep := make([]*decode.Chunk, len(tb.Chunks)), make([][]byte, len(tb.Chunks))
 	for k, c := range tb.Chunks {
 		f := &fitting{dialect: d, chunk: c, keep: load.BitsOf(tb.Keep, k)}
@@ -28,6 +29,9 @@ func (d Dialect) fit(tb load.TableBatch) load.TableBatch {
 			if c.Rows > 0 && isText(column.Type) {
 				f.column(i, column, tb.Table.Declared || i < len(arbalest.SystemColumns))
 			}
+		}
+		if wide && c.Rows > 0 {
+			f.wideRows(columns, tb.Table.Declared)
 		}
 		for i, e := range f.chunk.Errors {
 			e.ID, e.Value, e.Reason = d.shown(e.ID), d.shown(e.Value), d.shown(e.Reason)
@@ -57,8 +61,9 @@ type fitting struct {
 	dialect Dialect
 	chunk   *decode.Chunk
 	keep    []byte
-	owned   bool // chunk is a copy
-	cleared bool // keep is
+	owned   bool           // chunk is a copy
+	cleared bool           // keep is
+	copied  map[int][]byte // the columns' Valid that are
 }
 
 // own makes the chunk a copy: chunks are only to be read.
@@ -76,7 +81,6 @@ func (f *fitting) own() {
 // is left out.
 func (f *fitting) column(i int, column arbalest.Column, out bool) {
 	v := &f.chunk.Columns[i]
-	copied := false
 	for row := range f.chunk.Rows {
 		if v.Nulls > 0 && !load.IsSet(v.Valid, row, true) {
 			continue
@@ -89,23 +93,38 @@ func (f *fitting) column(i int, column arbalest.Column, out bool) {
 		f.own()
 		f.chunk.Errors = append(f.chunk.Errors, f.loadError(column, row, text, reason, !out))
 		if out {
-			if !f.cleared {
-				f.keep, f.cleared = load.CopyBits(f.keep, f.chunk.Rows), true
-			}
-			f.keep[row/8] &^= 1 << (row % 8)
-			continue
+			f.leaveOut(row)
+		} else {
+			f.null(i, row)
 		}
 		v = &f.chunk.Columns[i]
-		if !copied {
-			var valid []byte // nil if all are
-			if v.Nulls > 0 {
-				valid = v.Valid
-			}
-			v.Valid, copied = load.CopyBits(valid, f.chunk.Rows), true
-		}
-		v.Valid[row/8] &^= 1 << (row % 8)
-		v.Nulls++
 	}
+}
+
+// leaveOut leaves a row out.
+func (f *fitting) leaveOut(row int) {
+	if !f.cleared {
+		f.keep, f.cleared = load.CopyBits(f.keep, f.chunk.Rows), true
+	}
+	f.keep[row/8] &^= 1 << (row % 8)
+}
+
+// null makes a value NULL.
+func (f *fitting) null(i, row int) {
+	v := &f.chunk.Columns[i]
+	if f.copied[i] == nil {
+		var valid []byte // nil if all are
+		if v.Nulls > 0 {
+			valid = v.Valid
+		}
+		if f.copied == nil {
+			f.copied = map[int][]byte{}
+		}
+		f.copied[i] = load.CopyBits(valid, f.chunk.Rows)
+		v.Valid = f.copied[i]
+	}
+	v.Valid[row/8] &^= 1 << (row % 8)
+	v.Nulls++
 }
 
 func (f *fitting) loadError(column arbalest.Column, row int, text []byte, reason string, loaded bool) decode.LoadError {
