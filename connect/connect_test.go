@@ -64,7 +64,7 @@ func TestWarehouse(t *testing.T) {
 			t.Errorf("%s: %v", url, err)
 		}
 	}
-	for _, url := range []string{"", "duckdb:", "mysql://u:secret@h/x", "s3://bucket"} {
+	for _, url := range []string{"", "duckdb:", "redshift://u:secret@h/x", "mysql://u:secret@h/x", "s3://bucket"} {
 		if _, err := Warehouse(t.Context(), url, blob.NewMemory(), Options{}); !errors.Is(err, arbalest.ErrInvalid) || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%q: %v", url, err)
 		}
@@ -85,6 +85,19 @@ func TestWarehousePostgreSQL(t *testing.T) {
 		}
 	}
 	if _, err := Warehouse(t.Context(), "postgres://u:secret@127.0.0.1:1/x?sslmode=disable&connect_timeout=1", blob.NewMemory(), Options{}); !errors.Is(err, arbalest.ErrUnavailable) || strings.Contains(err.Error(), "secret") {
+		t.Error(err)
+	}
+}
+
+// TestWarehouseRedshift opens one that is not there, with a store that it can
+// read.
+func TestWarehouseRedshift(t *testing.T) {
+	store, _, err := Store(t.Context(), s3test.Fake(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = Warehouse(t.Context(), "redshift://u:secret@127.0.0.1:1/x?sslmode=disable&connect_timeout=1&attempts=1&backoff=1ms", store, Options{})
+	if !errors.Is(err, arbalest.ErrUnavailable) || strings.Contains(err.Error(), "secret") {
 		t.Error(err)
 	}
 }

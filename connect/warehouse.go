@@ -75,6 +75,8 @@ func Warehouse(ctx context.Context, url string, store blob.Store, opts Options) 
 		}
 		w := warehouse.New(db)
 		return &Opened{loader: w, Asker: w, Database: db, closer: w}, nil
+	case "redshift":
+		return openRedshift(ctx, url, store)
 	}
 	return nil, fmt.Errorf("open warehouse: %w: %s: a warehouse is a file's path, postgres://… or redshift://…", arbalest.ErrInvalid, Redact(url))
 }
