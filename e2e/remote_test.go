@@ -4,13 +4,16 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"arbalest/connect"
 	"arbalest/internal/postgres/postgrestest"
+	"arbalest/internal/redshift/redshifttest"
 	"arbalest/internal/s3/s3test"
 )
 
@@ -22,10 +25,29 @@ type site struct {
 }
 
 func sites() []site {
-	local := func(*testing.T) string { return "" }
-	bucket := func(t *testing.T) string { return s3test.Start(t) }
+	directory := func(*testing.T) string { return "" }
+	file := directory
+	url := "" // of the bucket
+	bucket := func(t *testing.T) string { url = s3test.Start(t); return url }
 	server := func(t *testing.T) string { return postgrestest.Start(t) }
-	return []site{{"S3AndDuckDB", bucket, local}, {"DirectoryAndPostgreSQL", local, server}, {"S3AndPostgreSQL", bucket, server}}
+	redshift := func(t *testing.T) string { return cluster(t, url) }
+	return []site{{"S3AndDuckDB", bucket, file}, {"DirectoryAndPostgreSQL", directory, server}, {"S3AndPostgreSQL", bucket, server}, {"S3AndRedshiftEmulator", bucket, redshift}}
+}
+
+// cluster starts the emulator of Redshift, whose COPY reads the bucket.
+func cluster(t *testing.T, store string) string {
+	t.Helper()
+	server := redshifttest.Start(t)
+	bucket, _, err := connect.Store(t.Context(), store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u, err := url.Parse(store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server.Mount(u.Host, "", bucket)
+	return server.URL()
 }
 
 // directory makes a data directory whose configuration has the URLs and more.
@@ -48,7 +70,7 @@ func (s site) directory(t *testing.T, store, warehouse, more string) string {
 	return dir
 }
 
-// TestInvariant2RemoteKillNine kills serve at random moments, on real servers,
+// TestInvariant2RemoteKillNine kills serve, on real servers (but for Redshift),
 // while clients post with retries: every acknowledged event is in its table
 // once, verify agrees, and rebuilt tables have the same rows.
 func TestInvariant2RemoteKillNine(t *testing.T) {
