@@ -67,9 +67,9 @@ func (t TableOptions) clause() string {
 // createTable is the beginning of a CREATE TABLE, up to the table's name.
 var createTable = regexp.MustCompile(`(?is)^\s*create\s+(?:(?:local\s+)?temp(?:orary)?\s+)?table\s+(?:if\s+not\s+exists\s+)?(?:(?:"(?:[^"]|"")*"|[\w$]+)\s*\.\s*)?("(?:[^"]|"")*"|[\w$]+)\s*`)
 
-// staged is what the name of the table ends with that a bulk copy fills and
+// stagingSuffix is what the name of the table ends with that a bulk copy fills and
 // then renames.
-const staged = "_update"
+const stagingSuffix = "_update"
 
 // tableOptions returns the options of the table that a statement makes, and
 // where in it the table's name is (nil if it makes none).
@@ -81,7 +81,7 @@ func (o Options) tableOptions(sql string) (t TableOptions, head []int) {
 		return t, nil
 	}
 	name := unquote(sql[head[2]:head[3]])
-	for _, n := range []string{name, strings.TrimSuffix(name, staged)} {
+	for _, n := range []string{name, strings.TrimSuffix(name, stagingSuffix)} {
 		if t, ok := o.Tables[n]; ok {
 			return t, head
 		}

@@ -173,7 +173,8 @@ func (s *Server) prepare(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("the DSN of PostgreSQL is no URL")
 	}
-	path := `ALTER DATABASE ` + quote(strings.Trim(u.Path, "/")) + ` SET search_path = "$user", public, redshift`
+	// Without "$user": PostgreSQL's user has the name of a schema of ours.
+	path := `ALTER DATABASE ` + quote(strings.Trim(u.Path, "/")) + ` SET search_path = public, redshift`
 	for _, sql := range []string{preparation, path} {
 		if _, err := conn.Exec(ctx, sql).ReadAll(); err != nil {
 			return fmt.Errorf("prepare PostgreSQL: %w", err)
