@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 	"sync"
 	"time"
 
@@ -115,9 +116,17 @@ func (l *serverlessLogin) Login(ctx context.Context) (user, password string, exp
 // loginError tells what AWS refused from what may pass. What AWS answered is
 // repeated by its code only.
 func loginError(of string, err error) error {
+	code := "no answer"
 	var answer smithy.APIError
-	if errors.As(err, &answer) && answer.ErrorFault() == smithy.FaultClient {
-		return fmt.Errorf("%w: credentials of %s are refused (%s): see that the identity may ask for them", fs.ErrPermission, of, answer.ErrorCode())
+	if errors.As(err, &answer) {
+		code = answer.ErrorCode()
 	}
-	return fmt.Errorf("%w: credentials of %s: AWS does not answer", arbalest.ErrUnavailable, of)
+	var response interface{ HTTPStatusCode() int }
+	if errors.As(err, &response) {
+		status := response.HTTPStatusCode()
+		if 400 <= status && status < 500 && status != 429 && !strings.Contains(code, "Throttl") {
+			return fmt.Errorf("%w: credentials of %s are refused (%s): see that the identity may ask for them", fs.ErrPermission, of, code)
+		}
+	}
+	return fmt.Errorf("%w: credentials of %s cannot be had (%s): see that AWS is reached and that the SDK finds an identity (AWS_PROFILE, or the machine's role)", arbalest.ErrUnavailable, of, code)
 }
