@@ -25,8 +25,9 @@ const (
 	// where it asks for a reply, the server has done as it says and answered:
 	// the reply is lost.
 	LoseReply
-	// Delay passes the message on after Fault.Delay, or never if the connection
-	// or the proxy is closed before that.
+	// Delay passes the message on after Fault.Delay, or never if the server ends
+	// the connection, or Cut, before that. That the client is gone is not seen
+	// until then.
 	Delay
 )
 
