@@ -47,7 +47,7 @@ func (c copyStatement) convert(col column, raw json.RawMessage) (text string, nu
 	isString := raw[0] == '"'
 	text = string(raw)
 	if isString {
-		if lonely.Match(raw) || !utf8.Valid(raw) {
+		if bytes.Contains(raw, []byte(`\u`)) && lonely.Match(raw) || !utf8.Valid(raw) {
 			return "", false, &loadError{1220, "String contains invalid or unsupported UTF8 code"}
 		}
 		if err := json.Unmarshal(raw, &text); err != nil {

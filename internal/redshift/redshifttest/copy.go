@@ -191,9 +191,10 @@ func (c *copying) document(url string, d document) error {
 		}
 	}
 	row := make([]byte, 0, len(d.raw))
+	from := root{raw: d.raw}
 	for i, col := range c.columns {
 		if c.paths != nil {
-			if values[i], err = follow(d.raw, c.paths[i]); err != nil {
+			if values[i], err = from.follow(c.paths[i]); err != nil {
 				wrong(1224, err.Error(), col, "")
 				return err
 			}

@@ -2,6 +2,7 @@ package redshifttest
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -45,7 +46,7 @@ func (s *Server) read(url string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, err := store.Get(background, key, 0, blob.Whole)
+	r, err := store.Get(context.Background(), key, 0, blob.Whole)
 	if err != nil {
 		return nil, err
 	}
@@ -130,7 +131,7 @@ func (s *Server) prefixed(from string) (urls []string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	for info, err := range store.List(background, prefix, "") {
+	for info, err := range store.List(context.Background(), prefix, "") {
 		if err != nil {
 			return nil, err
 		}

@@ -64,9 +64,10 @@ func FuzzPaths(f *testing.F) {
 			return
 		}
 		documents([]byte(data), func(d document) bool {
+			r := root{raw: d.raw}
 			for _, path := range p {
 				if d.ok {
-					_, _ = follow(d.raw, path)
+					_, _ = r.follow(path)
 				}
 			}
 			return true

@@ -112,10 +112,27 @@ func parsePath(text string) (steps []step, brackets bool, err error) {
 	return steps, brackets, nil
 }
 
+// A root is a document whose members of the first level are read once for all
+// paths.
+type root struct {
+	raw     []byte
+	members map[string]json.RawMessage // nil if it is no object, or not read yet
+}
+
 // follow returns the value at a path; nil if a member on the way is not there.
 // An element that is not there fails the COPY.
-func follow(document []byte, path []step) (json.RawMessage, error) {
-	value := json.RawMessage(document)
+func (r *root) follow(path []step) (json.RawMessage, error) {
+	value := json.RawMessage(r.raw)
+	if len(path) > 0 && path[0].index < 0 {
+		if r.members == nil && json.Unmarshal(value, &r.members) != nil {
+			return nil, nil // as below
+		}
+		var ok bool
+		if value, ok = r.members[path[0].name]; !ok {
+			return nil, nil
+		}
+		path = path[1:]
+	}
 	for _, s := range path {
 		if s.index >= 0 {
 			var elements []json.RawMessage

@@ -1,7 +1,6 @@
 package redshifttest
 
 import (
-	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -271,5 +270,3 @@ func (s *session) onSide() (*upstream, error) {
 	}
 	return s.side, nil
 }
-
-var background = context.Background()

@@ -11,14 +11,15 @@ import (
 // transaction. An error ends the session; one that the client is told of does
 // not.
 func (s *session) simple(sql string) error {
-	s.server.record(sql)
 	statements, err := tokenize(sql)
-	if err != nil {
-		return s.fail(syntaxError(err.Error()))
-	}
-	if len(statements) == 0 {
+	if err == nil && len(statements) == 0 {
+		// Nothing is asked: a connection is tried.
 		s.client.Send(&pgproto3.EmptyQueryResponse{})
 		return nil
+	}
+	s.server.record(sql)
+	if err != nil {
+		return s.fail(syntaxError(err.Error()))
 	}
 	implicit := len(statements) > 1 && s.up.status == 'I'
 	if implicit {
