@@ -78,7 +78,7 @@ func (d *Database) connect(ctx context.Context, loc location) error {
 	config.MaxConns = int32(min(d.opts.MaxConns, 1<<16))
 	// Those Amazon's own JDBC driver sends too; old servers refuse what they do
 	// not know. What the environment says (PGAPPNAME …) is left out.
-	config.ConnConfig.RuntimeParams = map[string]string{"client_encoding": "UTF8", "DateStyle": "ISO", "extra_float_digits": "2"}
+	config.ConnConfig.RuntimeParams = map[string]string{"client_encoding": "UTF8", "DateStyle": "ISO", "TimeZone": "UTC", "extra_float_digits": "2"}
 	config.ConnConfig.DialFunc = (&net.Dialer{KeepAliveConfig: net.KeepAliveConfig{
 		Enable: true, Idle: keepaliveIdle, Interval: keepaliveInterval, Count: keepaliveCount}}).DialContext
 	if d.opts.Login != nil {
