@@ -25,6 +25,8 @@ func (b *bulkCopy) Name() string {
 	return fmt.Sprintf("bulk copy %s into %s", b.source, b.schema.Table)
 }
 
+func (b *bulkCopy) check(d warehouse.Dialect) error { return b.checkStaged(d) }
+
 func (b *bulkCopy) run(ctx context.Context, w *work) (Result, error) {
 	objects, err := b.all(ctx, w.Store)
 	if err != nil {

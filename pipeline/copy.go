@@ -55,8 +55,23 @@ func (c copying) check(d warehouse.Dialect) error {
 	if c.maxErrors < 0 || c.maxErrors > 100_000 {
 		return fmt.Errorf("%w: max errors %d: want 0 to 100000", arbalest.ErrInvalid, c.maxErrors)
 	}
-	_, err := c.schema.Columns(d.MaxName - len(updateSuffix))
+	_, err := c.schema.Columns(d.MaxName)
 	return err
+}
+
+// checkStaged is check of a step that has a staging table.
+func (c copying) checkStaged(d warehouse.Dialect) error {
+	if err := c.check(d); err != nil {
+		return err
+	}
+	_, name, ok := strings.Cut(c.schema.Table, ".")
+	if !ok {
+		name = c.schema.Table
+	}
+	if most := d.MaxName - len(updateSuffix); len(name) > most {
+		return fmt.Errorf("%w: table %q has %d bytes: at most %d are allowed, since its staging table is named with %s", arbalest.ErrInvalid, name, len(name), most, updateSuffix)
+	}
+	return nil
 }
 
 // updateSuffix is what the original's staging tables are named with.
@@ -64,9 +79,12 @@ const updateSuffix = "_update"
 
 // columns returns the table's columns, which check has seen to be right.
 func (c copying) columns(d warehouse.Dialect) []arbalest.Column {
-	columns, _ := c.schema.Columns(d.MaxName - len(updateSuffix))
+	columns, _ := c.schema.Columns(d.MaxName)
 	return columns
 }
+
+// journal is what the table is named in arbalest.copied and arbalest.sources.
+func (c copying) journal() string { return strings.ToLower(c.schema.Table) }
 
 func (c copying) lock(string, int) string { return lockName("table", c.schema.Table) }
 

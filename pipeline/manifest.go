@@ -21,10 +21,13 @@ import (
 // The table is made if there is none, and is never dropped. Very many objects
 // are copied in several transactions, each of which stays if a later one fails.
 func ManifestCopy(source string, schema arbalest.Schema, options ...Option) Step {
-	return &manifestCopy{newCopying(source, schema, options)}
+	return &manifestCopy{newCopying(source, schema, options), manifestObjects}
 }
 
-type manifestCopy struct{ copying }
+type manifestCopy struct {
+	copying
+	most int // objects of one transaction
+}
 
 // A transaction of ManifestCopy has no more than so many objects and bytes.
 const (
@@ -81,7 +84,7 @@ func (w *work) some(ctx context.Context, last bool, before Result, do func(wareh
 func (m *manifestCopy) page(ctx context.Context, store blob.Store, after arbalest.Key) (page []blob.Info, more bool, err error) {
 	var bytes int64
 	err = m.objects(ctx, store, after, func(o blob.Info) bool {
-		if len(page) == manifestObjects || len(page) > 0 && bytes+o.Size > manifestBytes {
+		if len(page) == m.most || len(page) > 0 && bytes+o.Size > manifestBytes {
 			more = true
 			return false
 		}
@@ -106,7 +109,7 @@ func (m *manifestCopy) copyPage(ctx context.Context, w *work, tx warehouse.Tx, p
 	if err != nil || len(fresh) == 0 {
 		return r, err
 	}
-	if _, err := tx.Exec(ctx, `INSERT INTO arbalest.copied SELECT CAST($1 AS VARCHAR(255)), object, bytes, CAST($2 AS VARCHAR(26)), CAST($3 AS TIMESTAMP) FROM arbalest_listed`, m.schema.Table, w.run, now()); err != nil {
+	if _, err := tx.Exec(ctx, `INSERT INTO arbalest.copied SELECT CAST($1 AS VARCHAR(255)), object, bytes, CAST($2 AS VARCHAR(26)), CAST($3 AS TIMESTAMP) FROM arbalest_listed`, m.journal(), w.run, now()); err != nil {
 		return r, fmt.Errorf("write the journal: %w", err)
 	}
 	return r, execAll(ctx, tx, "DROP TABLE arbalest_listed")
@@ -119,13 +122,13 @@ func (m *manifestCopy) prepare(ctx context.Context, d warehouse.Dialect, tx ware
 	if err != nil {
 		return fmt.Errorf("look for table %s: %w", m.schema.Table, err)
 	}
-	known, err := count(ctx, tx, `SELECT count(*) FROM arbalest.copied WHERE table_name = $1`, m.schema.Table)
+	known, err := count(ctx, tx, `SELECT count(*) FROM arbalest.copied WHERE table_name = $1`, m.journal())
 	if err != nil {
 		return fmt.Errorf("read the journal: %w", err)
 	}
 	if !there {
 		// What was copied went with the table.
-		if _, err := tx.Exec(ctx, `DELETE FROM arbalest.copied WHERE table_name = $1`, m.schema.Table); err != nil {
+		if _, err := tx.Exec(ctx, `DELETE FROM arbalest.copied WHERE table_name = $1`, m.journal()); err != nil {
 			return fmt.Errorf("forget the journal of a table that is gone: %w", err)
 		}
 		return execAll(ctx, tx, m.create(d))
@@ -166,7 +169,7 @@ func (m *manifestCopy) fresh(ctx context.Context, tx warehouse.Tx, page []blob.I
 	if _, err := tx.Insert(ctx, "arbalest_listed", listed, listPages(page)); err != nil {
 		return nil, fmt.Errorf("list objects in the warehouse: %w", err)
 	}
-	if _, err := tx.Exec(ctx, `DELETE FROM arbalest_listed WHERE EXISTS (SELECT 1 FROM arbalest.copied c WHERE c.table_name = $1 AND c.object = arbalest_listed.object)`, m.schema.Table); err != nil {
+	if _, err := tx.Exec(ctx, `DELETE FROM arbalest_listed WHERE EXISTS (SELECT 1 FROM arbalest.copied c WHERE c.table_name = $1 AND c.object = arbalest_listed.object)`, m.journal()); err != nil {
 		return nil, fmt.Errorf("hold the listing against the journal: %w", err)
 	}
 	left := map[string]bool{}
@@ -206,11 +209,22 @@ func listPages(objects []blob.Info) []warehouse.Page {
 }
 
 func (m *manifestCopy) validate(ctx context.Context, w *work, tx warehouse.Tx) (Result, error) {
-	page, _, err := m.page(ctx, w.Store, "")
-	if err != nil {
-		return Result{}, err
+	sum := Result{table: m.schema.Table}
+	for after, more := arbalest.Key(""), true; more; {
+		var page []blob.Info
+		var err error
+		if page, more, err = m.page(ctx, w.Store, after); err != nil {
+			return sum, err
+		}
+		r, err := m.copyPage(ctx, w, tx, page, true)
+		if sum.add(r); err != nil {
+			return sum, err
+		}
+		if more {
+			after = page[len(page)-1].Key
+		}
 	}
-	return m.copyPage(ctx, w, tx, page, true)
+	return sum, nil
 }
 
 // errPlanned ends the transaction that a plan looks around in.

@@ -247,8 +247,9 @@ func closeRun(ctx context.Context, db warehouse.Database, run string, state Stat
 
 // Validate does what shows whether a run would succeed, and leaves no trace:
 // every step in one transaction that is rolled back, with each object read and
-// each value checked, but none loaded (NOLOAD in Redshift). The first step that
-// fails ends it, since those after it may need it.
+// each value checked, but none loaded (NOLOAD in Redshift) save for a time
+// series, whose dates are looked at. The first step that fails ends it, since
+// those after it may need it.
 func (p *Pipeline) Validate(ctx context.Context, env Env) (Report, error) {
 	start := time.Now()
 	r := Report{Pipeline: p.name, State: Failed}

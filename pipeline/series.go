@@ -19,8 +19,9 @@ import (
 // it would delete: rows of the sources that are before the update date, or have
 // no orderBy, are left out and reported, as rows that are wrong.
 //
-// The update date is the first source of the range (UpdateFrom sets another).
-// Rows after the last source go too, if they are in the table already.
+// The update date is the first source of the range (UpdateFrom sets another); by
+// a DATE or a text it is that source's day. Rows after the last source go too, if
+// they are in the table already.
 func TimeSeries(source string, schema arbalest.Schema, orderBy string, sources SortedSources, options ...Option) Step {
 	return &timeSeries{copying: newCopying(source, schema, options), orderBy: strings.ToLower(orderBy), sources: sources}
 }
@@ -44,7 +45,7 @@ func (t *timeSeries) fingerprint() string {
 }
 
 func (t *timeSeries) check(d warehouse.Dialect) error {
-	if err := t.copying.check(d); err != nil {
+	if err := t.checkStaged(d); err != nil {
 		return err
 	}
 	if err := t.sources.check(); err != nil {
@@ -67,13 +68,28 @@ func (t *timeSeries) checkUpdate(kind arbalest.Kind) error {
 		if isTime := kind == arbalest.Date || kind == arbalest.Timestamp || kind == arbalest.TimestampTZ; isTime == (t.sources.kind == integers) && kind != arbalest.Varchar && kind != arbalest.Char {
 			return fmt.Errorf("%w: time series of %s: its sources are %s and column %s is %s: say with UpdateFrom from where on rows are replaced", arbalest.ErrInvalid, t.schema.Table, t.sources.kind, t.orderBy, kind)
 		}
+		if byDay(kind) && isHour(t.sources.start) {
+			return fmt.Errorf("%w: time series of %s: column %s is %s, by which whole days are replaced: begin with a day, not with %s", arbalest.ErrInvalid, t.schema.Table, t.orderBy, kind, t.sources.start)
+		}
 		return nil
+	}
+	if t.sources.follow && t.sources.start == "" {
+		return fmt.Errorf("%w: time series of %s: following goes on where the last run ended, and would delete what it copied since the update date %s: leave one of them out", arbalest.ErrInvalid, t.schema.Table, t.updateFrom)
 	}
 	if strings.ContainsAny(t.updateFrom, "'\\\x00") {
 		return fmt.Errorf("%w: update date %q has a quote or a backslash", arbalest.ErrInvalid, t.updateFrom)
 	}
 	return nil
 }
+
+// byDay says that a column's order does not tell the hours of a day apart, for
+// sure: a text's may be spelled in any way. So whole days are replaced.
+func byDay(kind arbalest.Kind) bool {
+	return kind == arbalest.Date || kind == arbalest.Varchar || kind == arbalest.Char
+}
+
+// dayOf is the day of a source that is a day or an hour.
+func dayOf(source string) string { day, _, _ := strings.Cut(source, "/"); return day }
 
 // orderKind returns the kind of the column orderBy; 0 if there is none.
 func (t *timeSeries) orderKind(d warehouse.Dialect) arbalest.Kind {
@@ -97,6 +113,9 @@ func (t *timeSeries) stretch(ctx context.Context, w *work) (s stretch, err error
 	if sources.follow && sources.start == "" {
 		if sources.start, err = t.cursor(ctx, w.Warehouse); err != nil {
 			return s, err
+		}
+		if byDay(t.orderKind(w.Warehouse.Dialect())) {
+			sources.start = dayOf(sources.start)
 		}
 	}
 	if s.sources, err = sources.list(ctx, w.Store, t.source); err != nil {
@@ -126,7 +145,9 @@ func (t *timeSeries) literal(d warehouse.Dialect, first string) string {
 	value := t.updateFrom
 	if value == "" {
 		value = first
-		if at, err := time.Parse(hourLayout, first); err == nil {
+		if byDay(t.orderKind(d)) {
+			value = dayOf(first)
+		} else if at, err := time.Parse(hourLayout, first); err == nil {
 			value = at.Format(time.DateTime)
 		}
 	}
@@ -138,15 +159,18 @@ func (t *timeSeries) literal(d warehouse.Dialect, first string) string {
 	return ""
 }
 
-// cursor reads the last source that was copied; empty if there is none.
+// cursor reads the last source that was copied; empty if there is none, or if
+// what was copied went with the table.
 func (t *timeSeries) cursor(ctx context.Context, q querier) (last string, err error) {
-	if there, err := tableName("arbalest.sources").exists(ctx, q); err != nil || !there {
-		return "", err
+	for _, table := range []tableName{"arbalest.sources", tableName(t.schema.Table)} {
+		if there, err := table.exists(ctx, q); err != nil || !there {
+			return "", err
+		}
 	}
 	err = q.Query(ctx, `SELECT last_source FROM arbalest.sources WHERE table_name = $1 AND source = $2`, func(values []any) error {
 		last, _ = values[0].(string)
 		return nil
-	}, t.schema.Table, t.source)
+	}, t.journal(), t.source)
 	if err != nil {
 		return "", fmt.Errorf("read the cursor of %s: %w", t.source, err)
 	}
@@ -159,14 +183,14 @@ func (t *timeSeries) run(ctx context.Context, w *work) (Result, error) {
 		return Result{}, err
 	}
 	return w.commit(ctx, func(tx warehouse.Tx) (Result, error) {
-		r, err := t.replace(ctx, w, tx, s, false)
+		r, err := t.replace(ctx, w, tx, s)
 		if err != nil || len(s.sources) == 0 {
 			return r, err
 		}
-		if _, err := tx.Exec(ctx, `DELETE FROM arbalest.sources WHERE table_name = $1 AND source = $2`, t.schema.Table, t.source); err != nil {
+		if _, err := tx.Exec(ctx, `DELETE FROM arbalest.sources WHERE table_name = $1 AND source = $2`, t.journal(), t.source); err != nil {
 			return r, fmt.Errorf("move the cursor: %w", err)
 		}
-		_, err = tx.Exec(ctx, `INSERT INTO arbalest.sources VALUES ($1, $2, $3, $4, $5)`, t.schema.Table, t.source, s.sources[len(s.sources)-1], w.run, now())
+		_, err = tx.Exec(ctx, `INSERT INTO arbalest.sources VALUES ($1, $2, $3, $4, $5)`, t.journal(), t.source, s.sources[len(s.sources)-1], w.run, now())
 		if err != nil {
 			return r, fmt.Errorf("move the cursor: %w", err)
 		}
@@ -175,7 +199,7 @@ func (t *timeSeries) run(ctx context.Context, w *work) (Result, error) {
 }
 
 // replace does the step but for its cursor.
-func (t *timeSeries) replace(ctx context.Context, w *work, tx warehouse.Tx, s stretch, noLoad bool) (Result, error) {
+func (t *timeSeries) replace(ctx context.Context, w *work, tx warehouse.Tx, s stretch) (Result, error) {
 	d, table := w.Warehouse.Dialect(), tableName(t.schema.Table)
 	there, err := table.exists(ctx, tx)
 	if err != nil {
@@ -194,7 +218,7 @@ func (t *timeSeries) replace(ctx context.Context, w *work, tx warehouse.Tx, s st
 		return Result{}, err
 	}
 	stage := table.with(updateSuffix)
-	r, err := t.copyInto(ctx, tx, stage.sql(), t.columns(d), w.Store, s.objects, noLoad)
+	r, err := t.copyInto(ctx, tx, stage.sql(), t.columns(d), w.Store, s.objects, false)
 	if err != nil {
 		return r, err
 	}
@@ -238,7 +262,7 @@ func (t *timeSeries) validate(ctx context.Context, w *work, tx warehouse.Tx) (Re
 	if err != nil {
 		return Result{}, err
 	}
-	return t.replace(ctx, w, tx, s, true)
+	return t.replace(ctx, w, tx, s) // rows are loaded: their dates are looked at
 }
 
 func (t *timeSeries) plan(ctx context.Context, w *work) (StepPlan, error) {

@@ -48,7 +48,8 @@ func (s SortedSources) From(start string) SortedSources { s.start = start; retur
 func (s SortedSources) To(end string) SortedSources { s.end = end; return s }
 
 // Follow makes the range begin at the source that was copied last, which may
-// have grown since, where From is left out and there was one.
+// have grown since, where From is left out and there was one. If the table is
+// gone it begins anew.
 func (s SortedSources) Follow() SortedSources { s.follow = true; return s }
 
 const (
@@ -63,7 +64,11 @@ func (s SortedSources) expanded() bool {
 
 func isDay(name string) bool { _, err := time.Parse(dayLayout, name); return err == nil }
 
-func isHour(name string) bool { _, err := time.Parse(hourLayout, name); return err == nil }
+// isHour wants two digits, so that the order of names is that of hours.
+func isHour(name string) bool {
+	_, err := time.Parse(hourLayout, name)
+	return err == nil && len(name) == len(hourLayout)
+}
 
 // isSource says whether a folder's name is one of the order.
 func (s SortedSources) isSource(name string) bool {

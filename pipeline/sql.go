@@ -3,6 +3,8 @@ package pipeline
 import (
 	"context"
 	"fmt"
+	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,16 +26,34 @@ type Statement struct {
 	Args []any // $1, $2, …: nil, bool, int64, float64, string or time.Time
 }
 
-// S returns a statement with its arguments.
+// S returns a statement with its arguments. Whole numbers of other types are
+// made int64, if they are not too large.
 func S(sql string, args ...any) Statement {
+	args = slices.Clone(args)
 	for i, a := range args {
 		switch v := a.(type) {
 		case int:
 			args[i] = int64(v)
+		case int8:
+			args[i] = int64(v)
+		case int16:
+			args[i] = int64(v)
 		case int32:
 			args[i] = int64(v)
-		case uint64:
+		case uint8:
 			args[i] = int64(v)
+		case uint16:
+			args[i] = int64(v)
+		case uint32:
+			args[i] = int64(v)
+		case uint:
+			if v <= math.MaxInt64 {
+				args[i] = int64(v)
+			}
+		case uint64:
+			if v <= math.MaxInt64 {
+				args[i] = int64(v)
+			}
 		case float32:
 			args[i] = float64(v)
 		}
