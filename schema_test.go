@@ -68,3 +68,51 @@ func TestSchemaIsCutAndCollisionsAreRefused(t *testing.T) {
 		}
 	}
 }
+
+func TestNestedPropertiesAreNamed(t *testing.T) {
+	columns, err := JSONObject("event_created",
+		Property("some.column.name", "VARCHAR(MAX)", As("my_column_name")),
+		Nested("parent", Nested("child",
+			Property("grandchild", "VARCHAR(MAX)"),
+			Property("other", "VARCHAR(MAX)", As("anotherColumn"))))).Columns(127)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, c := range columns {
+		names = append(names, c.Name)
+	}
+	if got := strings.Join(names, " "); got != "my_column_name parent_child_grandchild anothercolumn" {
+		t.Errorf("columns are %s", got)
+	}
+}
+
+func TestJSONPathsOfNoColumns(t *testing.T) {
+	if b, err := JSONPaths(nil); err != nil || string(b) != `{"jsonpaths":[]}` {
+		t.Errorf("%s, %v", b, err)
+	}
+}
+
+// TestTypesOfRedshift has the types that Redshift had in 2015, with their
+// synonyms.
+func TestTypesOfRedshift(t *testing.T) {
+	for want, names := range map[string]string{
+		"SMALLINT": "SMALLINT,INT2", "INTEGER": "INTEGER,INT,INT4", "BIGINT": "BIGINT,INT8", "DECIMAL(18,0)": "DECIMAL,NUMERIC", "REAL": "REAL,FLOAT4",
+		"DOUBLE PRECISION": "DOUBLE PRECISION,FLOAT8,FLOAT", "BOOLEAN": "BOOLEAN,BOOL", "CHAR(1)": "CHAR,CHARACTER,NCHAR", "CHAR(256)": "BPCHAR",
+		"VARCHAR(256)": "VARCHAR,CHARACTER VARYING,NVARCHAR", "VARCHAR(MAX)": "TEXT", "DATE": "DATE", "TIMESTAMP": "TIMESTAMP",
+	} {
+		for name := range strings.SplitSeq(names, ",") {
+			for _, spelled := range []string{name, strings.ToLower(name)} {
+				columns, err := JSONObject("t", Property("a", spelled)).Columns(127)
+				if err != nil || columns[0].Type.String() != want {
+					t.Errorf("%s is %v, %v, want %s", spelled, columns, err, want)
+				}
+			}
+		}
+	}
+	for _, none := range []string{"BLOB", "BLOBINT", "MYDATE"} { // the original looked for its types within
+		if _, err := JSONObject("t", Property("a", none)).Columns(127); !errors.Is(err, ErrInvalid) {
+			t.Errorf("%s: %v, want ErrInvalid", none, err)
+		}
+	}
+}
