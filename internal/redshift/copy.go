@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"arbalest"
@@ -88,7 +89,9 @@ var codecs = [...]struct{ name, keyword string }{{"", ""}, {"gzip", "GZIP"}, {"z
 
 // Copy implements warehouse.Tx: one COPY for each codec, with a manifest of the
 // objects where they are. Objects must be in the region of Options.Bucket, which
-// the manifests are in.
+// the manifests are in. Where a column is a TIMESTAMP it goes by way of a
+// temporary table in which it is a TIMESTAMPTZ: COPY would leave out the offset of
+// a value, and so change it.
 func (t *tx) Copy(ctx context.Context, table string, c warehouse.Copy) (warehouse.Copied, error) {
 	var done warehouse.Copied
 	if err := t.ready(); err != nil {
@@ -106,7 +109,14 @@ func (t *tx) Copy(ctx context.Context, table string, c warehouse.Copy) (warehous
 		return done, err
 	}
 	defer st.remove(ctx)
+	zoned := zonedOf(c.Columns)
 	one := copying{table: table, columns: t.d.dialect.Names(c.Columns), noLoad: c.NoLoad}
+	if zoned != nil {
+		one.table = zonedTable
+		if _, err := t.Exec(ctx, fmt.Sprintf("CREATE TEMP TABLE %s (%s)", zonedTable, t.d.dialect.Define(zoned))); err != nil {
+			return done, err
+		}
+	}
 	if one.paths, err = st.paths(ctx, paths); err != nil {
 		return done, err
 	}
@@ -131,7 +141,47 @@ func (t *tx) Copy(ctx context.Context, table string, c warehouse.Copy) (warehous
 			return done, err
 		}
 	}
-	return done, nil
+	if zoned == nil {
+		return done, nil
+	}
+	if !c.NoLoad {
+		if _, err := t.Exec(ctx, fmt.Sprintf("INSERT INTO %s (%s) SELECT %s FROM %s", table, one.columns, t.d.unzoned(c.Columns), zonedTable)); err != nil {
+			return done, err
+		}
+	}
+	_, err = t.Exec(ctx, "DROP TABLE "+zonedTable)
+	return done, err
+}
+
+// zonedTable is the temporary table that times with offsets are copied into.
+const zonedTable = "arbalest_zoned"
+
+// zonedOf returns the columns with TIMESTAMPTZ in place of TIMESTAMP; nil if
+// there is none.
+func zonedOf(columns []arbalest.Column) []arbalest.Column {
+	zoned, any := slices.Clone(columns), false
+	for i, c := range zoned {
+		if c.Type.Kind == arbalest.Timestamp {
+			zoned[i].Type.Kind, any = arbalest.TimestampTZ, true
+		}
+	}
+	if !any {
+		return nil
+	}
+	return zoned
+}
+
+// unzoned spells the columns as they are selected from the temporary table
+// (Developer Guide, "AT TIME ZONE").
+func (d *Database) unzoned(columns []arbalest.Column) string {
+	list := make([]string, len(columns))
+	for i, c := range columns {
+		list[i] = warehouse.Ident(d.dialect.Cut(c.Name))
+		if c.Type.Kind == arbalest.Timestamp {
+			list[i] += " AT TIME ZONE 'UTC'"
+		}
+	}
+	return strings.Join(list, ", ")
 }
 
 // checkCopy refuses what COPY cannot be told, and returns the store of the
