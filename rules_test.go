@@ -164,7 +164,7 @@ var symbol = regexp.MustCompile("`([a-z]+)\\.([A-Z][A-Za-z0-9]*)(?:\\.([A-Z][A-Z
 func TestDocumentsNameSymbolsThatExist(t *testing.T) {
 	declared, packages := map[string]bool{}, map[string]bool{}
 	for _, f := range goFiles(t) {
-		name := f.ast.Name.Name
+		name := strings.TrimSuffix(f.ast.Name.Name, "_test")
 		packages[name] = true
 		for _, d := range f.ast.Decls {
 			switch d := d.(type) {
@@ -205,5 +205,59 @@ func TestDocumentsNameSymbolsThatExist(t *testing.T) {
 	}
 	if named == 0 {
 		t.Error("no document names a symbol: has the pattern rotted?")
+	}
+}
+
+// testRow matches a row of doc/arbalest.md: a test of the original, what it
+// holds, and ours.
+var testRow = regexp.MustCompile("(?m)^\\| `(test_[a-z0-9_]+)` \\| .+ \\| (.+) \\|$")
+
+// originals are how many tests the original has, by file.
+var originals = map[string]int{
+	"test/redshift/test_property.py": 5, "test/redshift/test_json_object_schema.py": 5, "test/s3/test_bucket.py": 4,
+	"test/redshift/test_bulk_copy_from_s3_json_step.py": 10, "test/redshift/test_manifest.py": 14, "test/redshift/test_sql_manifest.py": 14,
+	"test/redshift/test_manifest_copy_from_s3_json_step.py": 11, "test/redshift/test_target_table.py": 8, "integration/test_target_table.py": 9,
+	"test/redshift/test_sql_step.py": 3, "integration/test_sql_step.py": 2, "integration/test_database.py": 2,
+	"test/pipeline/test_s3_sorted_data_sources.py": 9, "test/pipeline/test_sql_time_series_update.py": 2,
+	"test/redshift/test_s3_bulk_copy_pipeline.py": 4, "test/redshift/test_s3_copy_pipeline.py": 6, "test/contrib/test_luigi.py": 1,
+}
+
+// TestTheOriginalsTestsHaveTheirs holds that doc/arbalest.md has every test of
+// the original, each with tests of ours that exist, or why it has none.
+func TestTheOriginalsTestsHaveTheirs(t *testing.T) {
+	tests := map[string]bool{}
+	for _, f := range goFiles(t) {
+		for _, d := range f.ast.Decls {
+			if fn, ok := d.(*ast.FuncDecl); ok && fn.Recv == nil && strings.HasSuffix(f.path, "_test.go") {
+				tests[strings.TrimSuffix(f.ast.Name.Name, "_test")+"."+fn.Name.Name] = true
+			}
+		}
+	}
+	b, err := os.ReadFile("doc/arbalest.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	parts := regexp.MustCompile("(?m)^`((?:test|integration)/[a-z0-9_/]+\\.py)`").Split(string(b), -1)
+	files := regexp.MustCompile("(?m)^`((?:test|integration)/[a-z0-9_/]+\\.py)`").FindAllStringSubmatch(string(b), -1)
+	if len(files) != len(originals) {
+		t.Errorf("%d files are named, want %d", len(files), len(originals))
+	}
+	for i, file := range files {
+		seen := map[string]bool{}
+		for _, row := range testRow.FindAllStringSubmatch(parts[i+1], -1) {
+			seen[row[1]] = true
+			named := symbol.FindAllStringSubmatch(row[2], -1)
+			if len(named) == 0 && !strings.Contains(row[2], "Not kept") {
+				t.Errorf("%s, %s: no test of ours, and not why", file[1], row[1])
+			}
+			for _, m := range named {
+				if !tests[m[1]+"."+m[2]] {
+					t.Errorf("%s, %s: there is no test %s.%s", file[1], row[1], m[1], m[2])
+				}
+			}
+		}
+		if len(seen) != originals[file[1]] {
+			t.Errorf("%s has %d tests here, the original %d", file[1], len(seen), originals[file[1]])
+		}
 	}
 }

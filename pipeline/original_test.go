@@ -192,6 +192,21 @@ func TestValidateDoesNotWriteTheJournal(t *testing.T) {
 	})
 }
 
+func TestValidateLeavesTheTable(t *testing.T) {
+	onEach(t, func(p *place) {
+		l := pipeline.New("bulk", pipeline.BulkCopy("s", numbers("numbers")))
+		p.put("s/a", `{"n":1}`)
+		p.run(l)
+		p.put("s/a", `{"n":2}`)
+		if r, err := l.Validate(p.Context(), p.env); err != nil || r.Steps[0].Rows != 1 {
+			p.Errorf("%+v, %v", r, err)
+		}
+		p.want("SELECT n FROM numbers", "1")
+		p.want("SELECT count(*) FROM information_schema.tables WHERE table_name = 'numbers_update'", "0")
+		p.want("SELECT count(*) FROM arbalest.runs", "1") // a validation is no run
+	})
+}
+
 // TestManifestCopyInPages has sources that are copied in several transactions.
 func TestManifestCopyInPages(t *testing.T) {
 	onEach(t, func(p *place) {
