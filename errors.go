@@ -13,6 +13,7 @@ var (
 	ErrUnknown     = errors.New("not found")                   // no such object, table, commit or receipt
 	ErrExists      = errors.New("already exists")              // a conditional write lost
 	ErrTooLarge    = errors.New("too large")                   // over a configured limit
+	ErrDenied      = errors.New("denied")                      // no key, or not one that may
 	ErrBusy        = errors.New("busy")                        // over the memory bound: retry
 	ErrUnavailable = errors.New("unavailable")                 // the store or warehouse does not answer: retry
 	ErrCorrupt     = errors.New("corrupt")                     // stored bytes are not what was written
@@ -38,6 +39,7 @@ var Outcomes = []Outcome{
 	{ErrUnknown, 3, 404, "42P01", false},
 	{ErrExists, 4, 409, "42710", false},
 	{ErrTooLarge, 5, 413, "54000", false},
+	{ErrDenied, 11, 401, "28000", false},
 	{ErrBusy, 6, 429, "53400", true},
 	{ErrInUse, 7, 409, "55006", true},
 	{ErrCorrupt, 8, 500, "XX001", false},

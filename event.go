@@ -66,6 +66,10 @@ type Event struct {
 	// Properties is a JSON object as it came, compacted: number text, key order
 	// and unknown properties are kept.
 	Properties []byte
+	// Attributes is a JSON object, compacted, of what is known of the event
+	// besides its properties: the source that it is from, and how it came. Nil
+	// if there is none. It has no part in Hash.
+	Attributes []byte
 }
 
 // Partition returns where the event lives for good.

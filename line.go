@@ -8,7 +8,8 @@ import (
 )
 
 // AppendLine appends the event as it is stored, with a newline: its properties
-// with the member _event spliced in front.
+// with the member _event spliced in front. Where the event has attributes they
+// are the last member of that.
 func AppendLine(dst []byte, e Event) []byte {
 	dst = append(dst, `{"_event":{"id":`...)
 	dst = AppendString(dst, e.ID)
@@ -20,7 +21,11 @@ func AppendLine(dst []byte, e Event) []byte {
 	dst = AppendTime(dst, e.Received)
 	dst = append(dst, `","hash":"`...)
 	dst = AppendHash(dst, e.Hash)
-	dst = append(dst, `"}`...)
+	dst = append(dst, '"')
+	if len(e.Attributes) > 0 {
+		dst = append(append(dst, attributesLiteral...), e.Attributes...)
+	}
+	dst = append(dst, '}')
 	if rest := e.Properties[1:]; rest[0] != '}' {
 		dst = append(dst, ',')
 	}
@@ -67,6 +72,8 @@ type Line struct {
 	Time     int64  // microseconds since 1970; finer digits are in the bytes only
 	Received int64  // microseconds since 1970
 	Hash     []byte // 16 hexadecimal digits
+	// Attributes is Event.Attributes; nil if there are none.
+	Attributes []byte
 	// Rest is what follows the envelope: the properties without their opening
 	// brace, so that `{` and Rest are the properties as they came.
 	Rest []byte
@@ -120,6 +127,14 @@ func (p *LineParser) Parse(b []byte) (Line, error) {
 	} else if p.bad == "" {
 		p.bad = "a hash of other than 16 digits"
 	}
+	if p.bad == "" && bytes.HasPrefix(p.rest, []byte(attributesLiteral)) {
+		p.rest = p.rest[len(attributesLiteral):]
+		if end := objectEnd(p.rest); end > 0 {
+			l.Attributes, p.rest = p.rest[:end], p.rest[end:]
+		} else {
+			p.bad = "attributes that do not end"
+		}
+	}
 	p.expect(`}`)
 	if p.bad == "" && (len(p.rest) == 0 || p.rest[len(p.rest)-1] != '}' || p.rest[0] != ',' && len(p.rest) != 1) {
 		p.bad = "no properties after its envelope"
@@ -136,9 +151,37 @@ func (p *LineParser) Parse(b []byte) (Line, error) {
 }
 
 const (
-	nameLiteral = `,"name":"`
-	hashDigits  = 16
+	nameLiteral       = `,"name":"`
+	attributesLiteral = `,"attributes":`
+	hashDigits        = 16
 )
+
+// objectEnd returns the index after the JSON object that b begins with, or -1.
+// Of what is in it only the strings and braces are looked at.
+func objectEnd(b []byte) int {
+	depth := 0
+	for i := 0; i < len(b); i++ {
+		switch b[i] {
+		case '"':
+			end := unescapedQuote(b[i+1:])
+			if end < 0 {
+				return -1
+			}
+			i += end + 1
+		case '{':
+			depth++
+		case '}':
+			depth--
+		}
+		if depth == 0 {
+			if i == 0 {
+				return -1
+			}
+			return i + 1
+		}
+	}
+	return -1
+}
 
 // UnquoteID returns the id's text.
 func (l Line) UnquoteID() string {

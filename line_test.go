@@ -14,6 +14,8 @@ func TestLineRoundTrip(t *testing.T) {
 		{ID: "009bd890", Name: "user.created", Time: time.Date(2015, 8, 18, 6, 36, 40, 0, time.UTC), Received: received, Hash: 0x9f86d081884c7d65, Properties: []byte(`{"email_address":"jane@doe.com"}`)},
 		{ID: "quote\" back\\ tab\t é", Name: "a", Time: time.Date(1, 1, 1, 0, 0, 0, 1, time.UTC), Received: received, Properties: []byte(`{}`)},
 		{ID: "x", Name: "a", Time: time.Date(9999, 12, 31, 23, 59, 59, 999_999_999, time.UTC), Received: received, Properties: []byte(`{"a":{}}`)},
+		{ID: "x", Name: "a", Time: received, Received: received, Properties: []byte(`{}`), Attributes: []byte(`{"source":"/a}\"b","n":{"m":{}}}`)},
+		{ID: "x", Name: "a", Time: received, Received: received, Properties: []byte(`{"a":1}`), Attributes: []byte(`{}`)},
 	} {
 		line := AppendLine(nil, e)
 		l, err := ParseLine(line)
@@ -21,7 +23,7 @@ func TestLineRoundTrip(t *testing.T) {
 			t.Fatalf("%s: %v", line, err)
 		}
 		if l.UnquoteID() != e.ID || string(l.Name) != string(e.Name) || l.Time != e.Time.UnixMicro() || l.Received != e.Received.UnixMicro() ||
-			string(l.Hash) != string(AppendHash(nil, e.Hash)) || "{"+string(l.Rest) != string(e.Properties) {
+			string(l.Hash) != string(AppendHash(nil, e.Hash)) || string(l.Attributes) != string(e.Attributes) || "{"+string(l.Rest) != string(e.Properties) {
 			t.Errorf("%s: read back as %q %s %d %d %s %s", line, l.UnquoteID(), l.Name, l.Time, l.Received, l.Hash, l.Rest)
 		}
 	}
@@ -29,9 +31,12 @@ func TestLineRoundTrip(t *testing.T) {
 
 func TestParseLineRefuses(t *testing.T) {
 	good := string(AppendLine(nil, Event{ID: "x", Name: "a", Properties: []byte(`{}`)}))
-	for n := range len(good) - 2 {
-		if _, err := ParseLine([]byte(good[:n])); !errors.Is(err, ErrCorrupt) {
-			t.Errorf("first %d bytes: %v", n, err)
+	with := string(AppendLine(nil, Event{ID: "x", Name: "a", Properties: []byte(`{}`), Attributes: []byte(`{"a":"}","b":{}}`)}))
+	for _, good := range []string{good, with} {
+		for n := range len(good) - 2 {
+			if _, err := ParseLine([]byte(good[:n])); !errors.Is(err, ErrCorrupt) {
+				t.Errorf("first %d bytes of %s: %v", n, good, err)
+			}
 		}
 	}
 }
@@ -41,6 +46,7 @@ func FuzzParseLine(f *testing.F) {
 	const line = `{"_event":{"id":"x","name":"a","time":"2015-08-18T06:36:40Z","received":"2026-11-22T20:12:03.12Z","hash":"9f86d081884c7d65"},"a":1}`
 	f.Add([]byte(line), []byte(line))
 	f.Add([]byte(line), []byte(strings.Replace(line, `"a"`, `"b"`, 1)))
+	f.Add([]byte(strings.Replace(line, `d65"}`, `d65","attributes":{"a":"b}"}}`, 1)), []byte(line))
 	f.Add([]byte(line[:90]), []byte(line))
 	f.Add([]byte(line), []byte(strings.ReplaceAll(line, "2026", "2025")))
 	f.Fuzz(func(t *testing.T, a, b []byte) {

@@ -43,6 +43,21 @@ type Appender interface {
 	Append(ctx context.Context, packed []byte, size int) (arbalest.Receipt, error)
 }
 
+// A Policy is what is done with the properties of an event's name at the door.
+type Policy interface {
+	// Admit takes the properties as they came, a valid JSON object without white
+	// space, and returns those that are to be stored: the same slice, or another
+	// such object. What is not to be stored as an event is refused with a reason.
+	// It is called by many goroutines at once.
+	Admit(properties []byte) ([]byte, *Refusal)
+}
+
+// A Refusal is why an event is rejected.
+type Refusal struct {
+	Code   Code
+	Reason string // a sentence that says what to do
+}
+
 // Options say how to capture. Sizes are in bytes.
 type Options struct {
 	// Appender is where segments go. It is required.
@@ -86,6 +101,11 @@ type Options struct {
 	// Patience is how long a group waits at most for as many requests as the one
 	// before it had. Defaults to 200 µs; negative is not at all.
 	Patience time.Duration
+	// Gate says who may send events. Defaults to none: everybody may.
+	Gate Gate
+	// Policies gives what is to be done with events of a name, nil for nothing.
+	// It is called for every event, by many goroutines at once. Defaults to none.
+	Policies func(arbalest.EventName) Policy
 	// Now is the clock. Defaults to time.Now.
 	Now func() time.Time
 }

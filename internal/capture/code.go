@@ -30,12 +30,16 @@ const (
 	BodyTooLarge     Code = "body_too_large"
 	BadEncoding      Code = "bad_encoding"
 	TooManyRejected  Code = "too_many_rejected"
+	BadForm          Code = "bad_form" // of another protocol: what that demands is not there
+	BadSchema        Code = "bad_schema"
+	NotAllowed       Code = "not_allowed" // the key may not send the event
 )
 
 // codes are all codes, so that each has its counter from the start.
 var codes = [...]Code{
 	NotJSON, InvalidUTF8, LoneSurrogate, DuplicateKey, TooDeep, NotObject, UnknownMember, BadName, BadID,
 	IDTooLong, BadTime, Future, BadData, ReservedProperty, EventTooLarge, BodyTooLarge, BadEncoding, TooManyRejected,
+	BadForm, BadSchema, NotAllowed,
 }
 
 // A fault is why an event is rejected.

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"unicode/utf8"
 
+	"github.com/zeebo/xxh3"
+
 	"arbalest"
 	"arbalest/internal/lake"
 )
@@ -24,10 +26,12 @@ type intake struct {
 	plain   [2]*buffer // the body decoded, where it was encoded; in turn
 	work               // accepted events and records of invalid ones
 
+	pass               Pass // of the sender; nil is for all
 	accepted, rejected int
 	codes              []Code // of the rejected ones
 	rejections         []byte // the elements of the answer's "rejected", with commas
 	answer             []byte
+	wire               []byte // a foreign event, as it would be posted
 }
 
 // Work is lines on their way to a segment.
@@ -81,7 +85,7 @@ func (p *intakes) put(in *intake) {
 	in.drop()
 	in.work.drop(in.buffers)
 	in.shrink(0)
-	if cap(in.rejections)+cap(in.answer)+cap(in.reader.compact) <= maxPooled {
+	if cap(in.rejections)+cap(in.answer)+cap(in.reader.compact)+cap(in.wire) <= maxPooled {
 		p.pool.Put(in)
 	}
 }
@@ -99,7 +103,7 @@ func (in *intake) drop() {
 	in.dropPlain()
 	in.buffers.put(in.raw)
 	in.raw = nil
-	in.reader.wire, in.reader.event = wireEvent{}, arbalest.Event{}
+	in.reader.wire, in.reader.event, in.pass = wireEvent{}, arbalest.Event{}, nil
 }
 
 // dropPlain gives the buffers of the decoded body back.
@@ -140,7 +144,11 @@ func (in *intake) take(body []byte, at, end int, compact bool) error {
 	if err := in.cover(in.holds() + end - at + maxEnvelope); err != nil {
 		return err
 	}
-	if f := in.reader.read(body, at, compact); f != nil {
+	f := in.reader.read(body, at, compact)
+	if f == nil {
+		f = in.admit(&in.reader.event)
+	}
+	if f != nil {
 		return in.record(body[at:end], f, in.rejectedEvent())
 	}
 	in.lines.b = arbalest.AppendLine(in.lines.b, in.reader.event)
@@ -148,10 +156,33 @@ func (in *intake) take(body []byte, at, end int, compact bool) error {
 	return in.packFull()
 }
 
+// admit lets the policy of an event's name look at it, and change its
+// properties.
+func (in *intake) admit(e *arbalest.Event) *fault {
+	if in.pass != nil && !in.pass.Allows(e.Name) {
+		return faultf(NotAllowed, "the key may not send %s: see which events it may with arbalest keys list", e.Name)
+	}
+	if in.opts.Policies == nil {
+		return nil
+	}
+	p := in.opts.Policies(e.Name)
+	if p == nil {
+		return nil
+	}
+	properties, bad := p.Admit(e.Properties)
+	if bad != nil {
+		return &fault{code: bad.Code, reason: bad.Reason}
+	}
+	if len(properties) != len(e.Properties) || &properties[0] != &e.Properties[0] {
+		e.Properties, e.Hash = properties, xxh3.Hash(properties)
+	}
+	return nil
+}
+
 // rejectedEvent is what is known of the event that the reader was given last.
 func (in *intake) rejectedEvent() lake.Rejected {
 	e := &in.reader.event
-	r := lake.Rejected{Event: e.Name, Hour: arbalest.HourOf(in.reader.received)}
+	r := lake.Rejected{Event: e.Name, Hour: arbalest.HourOf(in.reader.received), Attributes: e.Attributes}
 	if in.reader.wire.id != nil {
 		r.ID = e.ID
 	}

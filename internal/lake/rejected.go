@@ -26,6 +26,11 @@ type Rejected struct {
 	// Truncated says that Body is only the beginning, because the whole was
 	// over the limit for a request.
 	Truncated bool
+	// Form is in which form Body is, where that is not that of POST /v1/events:
+	// a protocol's name, "cloudevents".
+	Form string
+	// Attributes are arbalest.Event's.
+	Attributes []byte
 }
 
 // rejectedPrefix begins the line of a rejected event, as `{"_event":` begins
@@ -34,14 +39,16 @@ const rejectedPrefix = `{"_rejected":`
 
 type rejectedJSON struct {
 	Rejected struct {
-		Code      string             `json:"code"`
-		Reason    string             `json:"reason"`
-		Event     arbalest.EventName `json:"event"`
-		ID        string             `json:"id"`
-		Hour      arbalest.Hour      `json:"hour"`
-		Received  time.Time          `json:"received"`
-		Index     int                `json:"index"`
-		Truncated bool               `json:"truncated"`
+		Code       string             `json:"code"`
+		Reason     string             `json:"reason"`
+		Event      arbalest.EventName `json:"event"`
+		ID         string             `json:"id"`
+		Hour       arbalest.Hour      `json:"hour"`
+		Received   time.Time          `json:"received"`
+		Index      int                `json:"index"`
+		Truncated  bool               `json:"truncated"`
+		Form       string             `json:"form"`
+		Attributes json.RawMessage    `json:"attributes"`
 	} `json:"_rejected"`
 	Body   *string `json:"body"`
 	Base64 []byte  `json:"body_base64"`
@@ -72,6 +79,13 @@ func AppendRejected(dst []byte, r Rejected) []byte {
 	if r.Truncated {
 		dst = append(dst, `,"truncated":true`...)
 	}
+	if r.Form != "" {
+		dst = append(dst, `,"form":`...)
+		dst = appendText(dst, r.Form)
+	}
+	if len(r.Attributes) > 0 {
+		dst = append(append(dst, `,"attributes":`...), r.Attributes...)
+	}
 	if utf8.Valid(r.Body) {
 		dst = append(dst, `},"body":`...)
 		dst = arbalest.AppendString(dst, string(r.Body))
@@ -100,7 +114,7 @@ func ParseRejected(line []byte) (Rejected, error) {
 		return Rejected{}, fmt.Errorf("%w: rejected event %.60q: %v", arbalest.ErrCorrupt, line, err)
 	}
 	m := j.Rejected
-	r := Rejected{Code: m.Code, Reason: m.Reason, Event: m.Event, ID: m.ID, Hour: m.Hour, Received: m.Received, Index: m.Index, Body: j.Base64, Truncated: m.Truncated}
+	r := Rejected{Code: m.Code, Reason: m.Reason, Event: m.Event, ID: m.ID, Hour: m.Hour, Received: m.Received, Index: m.Index, Body: j.Base64, Truncated: m.Truncated, Form: m.Form, Attributes: m.Attributes}
 	switch {
 	case m.Code == "":
 		return Rejected{}, fmt.Errorf("%w: rejected event %.60q has no code", arbalest.ErrCorrupt, line)
