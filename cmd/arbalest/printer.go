@@ -66,7 +66,7 @@ func (p *tablePrinter) Columns(columns []warehouse.ResultColumn) error {
 	configs := make([]table.ColumnConfig, len(columns))
 	for i, c := range columns {
 		header[i] = c.Name
-		configs[i] = table.ColumnConfig{Number: i + 1, WidthMax: 60, WidthMaxEnforcer: text.Trim}
+		configs[i] = table.ColumnConfig{Number: i + 1, WidthMax: 60, WidthMaxEnforcer: cutShort}
 		if c.Kind == warehouse.NumberValue {
 			configs[i].Align, configs[i].AlignHeader = text.AlignRight, text.AlignRight
 		}
@@ -198,3 +198,11 @@ func (p *jsonPrinter) End() error {
 
 // isNotFinite says of a number's text that JSON has no such number.
 func isNotFinite(s string) bool { return s == "inf" || s == "-inf" || s == "nan" || s == "-nan" }
+
+// cutShort cuts a cell's text, and shows that there is more.
+func cutShort(s string, most int) string {
+	if text.StringWidth(s) <= most {
+		return s
+	}
+	return text.Trim(s, most-1) + "…"
+}
