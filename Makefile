@@ -55,7 +55,7 @@ bench: build
 	$(GO) run ./bench
 
 soak: build
-	ARBALEST_SOAK=$(SOAK) $(GO) test -count=1 -timeout 0 -run 'Soak|Kill' -v ./e2e ./cmd/arbalest
+	ARBALEST_SOAK=$(SOAK) $(GO) test -count=1 -timeout 0 -run 'Soak|Kill|Cut' -v ./e2e ./cmd/arbalest ./pipeline
 
 clean:
 	rm -rf bin
