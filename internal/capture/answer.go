@@ -22,8 +22,12 @@ func (h *Handler) answer(w http.ResponseWriter, status int, body []byte) {
 // write writes a verdict.
 func (h *Handler) write(w http.ResponseWriter, v verdict) {
 	if v.retry {
-		w.Header().Set("Retry-After", retryAfter)
+		w.Header().Set("Retry-After", v.retryAfter())
 	}
+	if v.status == http.StatusUnauthorized {
+		w.Header()["Www-Authenticate"] = []string{challenge}
+	}
+	h.note(v, w.Header().Get("X-Request-Id"))
 	h.answer(w, v.status, v.body)
 }
 
@@ -41,6 +45,25 @@ func plain(err error) string {
 
 // maxRequestID is the longest X-Request-Id of a client that is honoured.
 const maxRequestID = 128
+
+// challenge is the WWW-Authenticate of a 401.
+const challenge = `Bearer realm="arbalest"`
+
+// Identified has an X-Request-Id in every answer of a handler, as a Handler's
+// own have: the client's where it is sane, else a new one.
+func Identified(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		identify(w, r)
+		next.ServeHTTP(w, r)
+	})
+}
+
+// identify gives an answer its X-Request-Id, unless it has one.
+func identify(w http.ResponseWriter, r *http.Request) {
+	if w.Header()["X-Request-Id"] == nil {
+		w.Header()["X-Request-Id"] = []string{requestID(r)}
+	}
+}
 
 // requestID returns the client's X-Request-Id where it is printable ASCII
 // without spaces, quotes and backslashes, else a new one of 16 hexadecimal

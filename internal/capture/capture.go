@@ -19,6 +19,7 @@ package capture
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strings"
 	"sync"
@@ -106,6 +107,9 @@ type Options struct {
 	// Policies gives what is to be done with events of a name, nil for nothing.
 	// It is called for every event, by many goroutines at once. Defaults to none.
 	Policies func(arbalest.EventName) Policy
+	// Log is told of requests that are refused, each by its X-Request-Id.
+	// Defaults to none.
+	Log *slog.Logger
 	// Now is the clock. Defaults to time.Now.
 	Now func() time.Time
 }
@@ -122,6 +126,9 @@ func (o Options) withDefaults() Options {
 	o.Durability = either(o.Durability, "fsync")
 	if o.Registry == nil {
 		o.Registry = prometheus.NewRegistry()
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -186,7 +193,7 @@ func New(opts Options) (*Handler, error) {
 // ServeHTTP answers a request. The answer has an X-Request-Id: the client's own
 // where it is sane, else a new one.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	w.Header()["X-Request-Id"] = []string{requestID(r)}
+	identify(w, r)
 	switch path := r.URL.Path; {
 	case path == "/v1/events":
 		h.serveEvents(w, r)
@@ -197,6 +204,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case path == "/readyz":
 		h.serveReady(w, r)
 	case path == "/metrics":
+		if _, err := h.Pass(Token(r.Header)); err != nil {
+			h.write(w, h.refusalOf(err))
+			return
+		}
 		h.metrics.handler.ServeHTTP(w, r)
 	default:
 		h.refuse(w, http.StatusNotFound, false, "there is nothing here: events are sent with POST to /v1/events")

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"strconv"
 	"strings"
@@ -13,15 +14,22 @@ import (
 	"arbalest"
 )
 
-// retryAfter is what a client is asked to wait, in seconds, before it sends the
-// same again.
-const retryAfter = "1"
-
 // A verdict is what a request to /v1/events is answered.
 type verdict struct {
 	status int
 	retry  bool   // it has Retry-After
 	body   []byte // JSON
+	reason string // of a refusal, for the log
+	after  int    // what Retry-After says, in seconds; 0 is 1
+}
+
+// retryAfter returns what a client is asked to wait before it sends the same
+// again.
+func (v verdict) retryAfter() string {
+	if v.after == 0 {
+		return "1"
+	}
+	return strconv.Itoa(v.after)
 }
 
 // serveEvents answers POST /v1/events.
@@ -29,6 +37,11 @@ func (h *Handler) serveEvents(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
 		h.tell(w, h.refusal(http.StatusMethodNotAllowed, false, fmt.Sprintf("%s is not answered here: send events with POST", r.Method)))
+		return
+	}
+	pass, err := h.Pass(Token(r.Header))
+	if err != nil {
+		h.tell(w, h.refusalOf(err))
 		return
 	}
 	encodings, err := contentEncodings(r.Header)
@@ -39,6 +52,8 @@ func (h *Handler) serveEvents(w http.ResponseWriter, r *http.Request) {
 	}
 	in := h.intakes.get(h)
 	defer h.intakes.put(in)
+	in.pass = pass
+	in.trace(Traceparent(r.Header))
 	v := h.post(r.Context(), in, r.Body, r.ContentLength, encodings)
 	if h.closing.Load() {
 		w.Header().Set("Connection", "close")
@@ -61,6 +76,9 @@ func (h *Handler) post(ctx context.Context, in *intake, body io.Reader, length i
 	if err == nil && in.accepted+in.rejected == 0 {
 		err = errNoEvents
 	}
+	if err == nil && in.pass != nil {
+		err = in.pass.Take(in.accepted + in.rejected)
+	}
 	if err != nil {
 		return h.refusalOf(err)
 	}
@@ -70,14 +88,14 @@ func (h *Handler) post(ctx context.Context, in *intake, body io.Reader, length i
 	}
 	h.metrics.durable(in, time.Since(start))
 	in.answer = in.appendAnswer(in.answer[:0], receipt)
-	status := http.StatusOK
+	v := verdict{status: http.StatusOK, body: in.answer}
 	switch {
 	case over:
-		status = http.StatusRequestEntityTooLarge
+		v.status, v.reason = http.StatusRequestEntityTooLarge, "the body is too large, and is kept"
 	case in.accepted == 0:
-		status = http.StatusBadRequest
+		v.status, v.reason = http.StatusBadRequest, "no event is valid, and they are kept"
 	}
-	return verdict{status: status, body: in.answer}
+	return v
 }
 
 // takeBody reads the request and takes its events: all that came is then in
@@ -115,7 +133,12 @@ func (h *Handler) refusalOf(err error) verdict {
 		return h.refusal(http.StatusBadRequest, true, err.Error()+": send it again")
 	}
 	o := arbalest.OutcomeOf(err)
-	return h.refusal(o.HTTP, o.Retry, plain(err))
+	v := h.refusal(o.HTTP, o.Retry, plain(err))
+	var later interface{ RetryAfter() time.Duration }
+	if errors.As(err, &later) {
+		v.after = int((later.RetryAfter() + time.Second - 1) / time.Second)
+	}
+	return v
 }
 
 // refusal is a verdict without any other answer than an error.
@@ -126,11 +149,24 @@ func (h *Handler) refusal(status int, retry bool, reason string) verdict {
 	body = arbalest.AppendString(body, strings.ToValidUTF8(reason, "\uFFFD"))
 	body = append(body, `,"retry":`...)
 	body = strconv.AppendBool(body, retry)
-	return verdict{status, retry, append(body, '}', '\n')}
+	return verdict{status: status, retry: retry, body: append(body, '}', '\n'), reason: reason}
 }
 
 // tell answers a request to /v1/events, and counts it.
 func (h *Handler) tell(w http.ResponseWriter, v verdict) {
 	h.metrics.request(v.status)
 	h.write(w, v)
+}
+
+// note logs a refusal: what an operator must look into as a warning, else for
+// those who look for it.
+func (h *Handler) note(v verdict, id string) {
+	if v.reason == "" {
+		return
+	}
+	level := slog.LevelDebug
+	if v.status == http.StatusUnauthorized || v.status >= http.StatusInternalServerError {
+		level = slog.LevelWarn
+	}
+	h.opts.Log.Log(context.Background(), level, "refused", "status", v.status, "reason", v.reason, "request", id)
 }

@@ -48,10 +48,19 @@ const (
 // same, so that the answer reaches a client that is still sending.
 const maxDrained = 256 << 10
 
-// NewFront returns a front of h. rest serves all else; its timeouts are set.
+// NewFront returns a front of h. rest serves all else, within limits.
 func NewFront(h *Handler, rest *http.Server) *Front {
-	rest.ReadHeaderTimeout, rest.ReadTimeout, rest.IdleTimeout = headTimeout, requestTimeout, idleTimeout
+	Limit(rest)
 	return &Front{handler: h, rest: rest, handed: &handover{conns: make(chan net.Conn), closed: make(chan struct{})}, conns: map[*frontConn]bool{}}
+}
+
+// Limit sets the timeouts of a server that has no Front before it, and sees to
+// it that every answer has an X-Request-Id.
+func Limit(s *http.Server) {
+	s.ReadHeaderTimeout, s.ReadTimeout, s.IdleTimeout = headTimeout, requestTimeout, idleTimeout
+	if s.Handler != nil {
+		s.Handler = Identified(s.Handler)
+	}
 }
 
 // Serve answers until Shutdown, after which it returns http.ErrServerClosed.
@@ -198,6 +207,7 @@ type frontConn struct {
 	begun    time.Time // the request; zero if its head came all at once
 	deadline time.Time
 	out      []byte
+	id       [16]byte // room for a request's
 }
 
 // serve answers one request after another until the connection ends or is
@@ -210,7 +220,7 @@ func (c *frontConn) serve() {
 			break
 		}
 		request, ok := parseHead(head, c.front.handler.opts.MaxBody)
-		if !ok {
+		if !ok || request.barred && c.front.handler.opts.Gate != nil {
 			c.handOver()
 			return
 		}
@@ -334,14 +344,35 @@ func (c *frontConn) answer(r request) (more bool) {
 		}
 		c.expect(c.begun.Add(requestTimeout))
 	}
+	if r.id == nil {
+		r.id = appendRequestID(c.id[:0])
+	}
 	in := h.intakes.get(h)
 	defer h.intakes.put(in)
-	v := h.post(context.Background(), in, c, r.length, nil)
+	v := c.post(in, r)
 	h.metrics.request(v.status)
+	if v.reason != "" {
+		h.note(v, string(r.id))
+	}
 	more = c.drained() && !h.closing.Load()
 	c.out = c.front.appendAnswer(c.out[:0], r, v, more)
 	_, err := c.conn.Write(c.out)
 	return more && err == nil
+}
+
+// post is serveEvents of net/http's way.
+func (c *frontConn) post(in *intake, r request) verdict {
+	h := c.front.handler
+	if h.opts.Gate != nil {
+		var err error
+		if in.pass, err = h.opts.Gate.Open(string(r.key)); err != nil {
+			return h.refusalOf(err)
+		}
+	}
+	if r.trace != nil {
+		in.trace(string(r.trace))
+	}
+	return h.post(context.Background(), in, c, r.length, nil)
 }
 
 // drained reads what is left of the body, where that is little, and says whether
@@ -371,13 +402,12 @@ func (f *Front) appendAnswer(dst []byte, r request, v verdict, more bool) []byte
 		dst = fmt.Appendf(dst, "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\n", v.status, http.StatusText(v.status))
 	}
 	dst = append(dst, "X-Request-Id: "...)
-	if r.id != nil {
-		dst = append(dst, r.id...)
-	} else {
-		dst = appendRequestID(dst)
-	}
+	dst = append(dst, r.id...)
 	if v.retry {
-		dst = append(dst, "\r\nRetry-After: "+retryAfter...)
+		dst = append(append(dst, "\r\nRetry-After: "...), v.retryAfter()...)
+	}
+	if v.status == http.StatusUnauthorized {
+		dst = append(dst, "\r\nWww-Authenticate: "+challenge...)
 	}
 	if !more {
 		dst = append(dst, "\r\nConnection: close"...)

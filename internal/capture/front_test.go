@@ -37,7 +37,7 @@ func listening(t testing.TB, h *Handler) (f *Front, addr string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f = NewFront(h, &http.Server{Handler: h})
+	f = NewFront(h, &http.Server{Handler: formed{h}})
 	served := make(chan error, 1)
 	go func() { served <- f.Serve(ln) }()
 	t.Cleanup(func() {
@@ -85,7 +85,7 @@ func exchange(t testing.TB, addr, sent string) (answers []string) {
 			answers = append(answers, err.Error())
 			return answers
 		}
-		answers = append(answers, fmt.Sprintf("%d %q %q %s", r.StatusCode, r.Header.Get("Content-Type"), r.Header.Get("Retry-After"), body))
+		answers = append(answers, fmt.Sprintf("%d %q %q %q %s", r.StatusCode, r.Header.Get("Content-Type"), r.Header.Get("Retry-After"), r.Header.Get("WWW-Authenticate"), body))
 	}
 }
 
@@ -125,8 +125,39 @@ var frontRequests = []string{
 	requestOf("", `{"event":"a"}`) + "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n" + requestOf("", `{"event":"b"}`),
 	requestOf("X-Long: "+strings.Repeat("x", 5000)+"\r\n", `{"event":"a"}`),
 	requestOf("", `{"event":"a"}`) + "nonsense\r\n\r\n",
+	requestOf("ce-SpecVersion: 1.0\r\n", `{"event":"a"}`), requestOf("CE-SPECVERSION:\r\n", `{"event":"a"}`), requestOf("ce-id: 1\r\n", `{"event":"a"}`),
+	requestOf("Content-Type: Application/CloudEvents+JSON; charset=utf-8\r\n", `{"event":"a"}`), requestOf("content-type:\tapplication/cloudevents-batch+json\r\n", `[]`),
+	requestOf("Content-Type: text/plain\r\nContent-Type: application/cloudevents+json\r\n", `{"event":"a"}`), requestOf("Content-Type: application/cloudevent\r\n", `{"event":"a"}`),
+	requestOf("Origin: https://example.com\r\n", `{"event":"a"}`), requestOf("Content-Type: x\x85application/cloudevents\r\n", `{"event":"a"}`),
 	"", "POST", "\r\n\r\n", requestOf("", "") + "0", requestOf("", "") + "POST",
+	requestOf("Authorization: Bearer wrong\r\n", `{"event":"a"}`) + requestOf("Authorization: bearer  good \r\n", `{"event":"a"}`),
+	requestOf("X-Api-Key: good\r\n", `[{"event":"a"},{"event":"not.mine"}]`) + requestOf("X-Api-Key: good\r\n", `{"event":"not.mine"}`),
+	requestOf("Authorization: Bearer slow\r\n", `{"event":"a"}`) + requestOf("Authorization: Bearer good\r\n", "[]"),
+	requestOf("Authorization: Bearer slow\r\n", `{"event":"a"}{"event":"b"}`) + requestOf("Authorization: Bearer slow\r\n", "[]"),
+	requestOf("Authorization: Basic Z29vZDo=\r\n", `{"event":"a"}`), requestOf("Authorization: Basic Z29vZA==\r\nX-Api-Key: wrong\r\n", `{"event":"a"}`),
+	requestOf("Authorization: Basic !\r\nX-Api-Key: good\r\n", `{"event":"a"}`), requestOf("Authorization: Digest good\r\n", `{"event":"a"}`),
+	requestOf("Authorization: Bearer\r\nX-Api-Key: good\r\n", `{"event":"a"}`), requestOf("Authorization: Bearer \r\n", `{"event":"a"}`), requestOf("Authorization:\r\n", `{"event":"a"}`),
+	requestOf("X-Api-Key: wrong\r\nAuthorization: Bearer good\r\n", `{"event":"a"}`), requestOf("X-Api-Key: wrong\r\nX-Api-Key: good\r\n", `{"event":"a"}`),
+	requestOf("Authorization: Bearer good\r\nAuthorization: Bearer wrong\r\n", `{"event":"a"}`), requestOf("Authorization: Bearer\tgood\r\n", `{"event":"a"}`),
+	requestOf("Authorization: Bearer wrong\r\n", strings.Repeat(" ", 60<<10)) + requestOf("Authorization: Bearer good\r\nX-Api-Key:\r\n", `{"event":"a"}`),
+	"POST /v1/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer wrong\r\nContent-Length: 100\r\n\r\n{\"event\"",
+	requestOf("Traceparent: "+someTrace+"\r\n", `{"event":"a"}`),
 	requestOf("", `{"event":"a"}`) + "\r\n" + requestOf("", `{"event":"b"}`), requestOf("", "") + "\n0 * HTTP/0.0\n\n", requestOf("", "") + "\r\n\r\n",
+}
+
+// formed is a handler that answers CloudEvents and browsers in other ways, as
+// internal/form does: what is for that must not be answered by the front.
+type formed struct{ *Handler }
+
+func (f formed) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	switch {
+	case r.URL.Path == "/v1/events" && IsCloudEvent(r.Header):
+		f.refuse(w, http.StatusTeapot, false, "a CloudEvent")
+	case len(r.Header["Origin"]) > 0:
+		f.refuse(w, http.StatusTeapot, false, "a browser")
+	default:
+		f.Handler.ServeHTTP(w, r)
+	}
 }
 
 // sameAnswers compares the front's answers with those of net/http alone.
@@ -140,34 +171,45 @@ func sameAnswers(t *testing.T, front, plain string, sent string) {
 
 // both returns the addresses of a front and of net/http alone, each with a
 // handler of its own.
-func both(t testing.TB) (front, plain string) {
+func both(t testing.TB, gate Gate) (front, plain string) {
 	t.Helper()
-	options := Options{MaxBody: 64 << 10, MaxEvent: 4096}
+	options := Options{MaxBody: 64 << 10, MaxEvent: 4096, Gate: gate}
 	options.Appender = null{}
 	_, front = listening(t, newHandler(t, options))
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := &http.Server{Handler: newHandler(t, options), ReadHeaderTimeout: headTimeout}
+	server := &http.Server{Handler: formed{newHandler(t, options)}, ReadHeaderTimeout: headTimeout}
 	go func() { _ = server.Serve(ln) }()
 	t.Cleanup(func() { server.Close() })
 	return front, ln.Addr().String()
 }
 
 func TestFrontAnswersAsNetHTTP(t *testing.T) {
-	front, plain := both(t)
-	for _, sent := range frontRequests {
-		sameAnswers(t, front, plain, sent)
+	for _, gate := range []Gate{nil, doorman{}} {
+		front, plain := both(t, gate)
+		for _, sent := range frontRequests {
+			sameAnswers(t, front, plain, sent)
+			sameAnswers(t, front, plain, strings.ReplaceAll(sent, "Host: x\r\n", "Host: x\r\nAuthorization: Bearer good\r\n"))
+		}
 	}
 }
 
 func FuzzFront(f *testing.F) {
 	for _, sent := range frontRequests {
-		f.Add([]byte(sent))
+		f.Add([]byte(sent), false)
+		f.Add([]byte(sent), true)
 	}
-	front, plain := both(f)
-	f.Fuzz(func(t *testing.T, sent []byte) { sameAnswers(t, front, plain, string(sent)) })
+	openFront, openPlain := both(f, nil)
+	keyedFront, keyedPlain := both(f, doorman{})
+	f.Fuzz(func(t *testing.T, sent []byte, keyed bool) {
+		if keyed {
+			sameAnswers(t, keyedFront, keyedPlain, string(sent))
+		} else {
+			sameAnswers(t, openFront, openPlain, string(sent))
+		}
+	})
 }
 
 // The requests that are sent all day do not go to net/http.

@@ -6,6 +6,17 @@ import "bytes"
 type request struct {
 	length int64
 	id     []byte // the client's X-Request-Id, nil if it sent none that is sane
+	trace  []byte // its Traceparent, nil if it sent none or several
+	key    []byte // its key, nil if it sent none
+	// barred says that where there is a gate the request is for net/http: its key
+	// is spelled in another way than as a Bearer or an X-Api-Key alone.
+	barred bool
+}
+
+// keyed notes a key that was sent.
+func (r *request) keyed(key []byte) {
+	r.barred = r.barred || r.key != nil || len(key) == 0
+	r.key = key
 }
 
 // requestLine is the only one that the front answers.
@@ -21,7 +32,7 @@ func parseHead(head []byte, maxBody int) (r request, ok bool) {
 		return r, false
 	}
 	r.length = -1
-	hosts, ids := 0, 0
+	hosts, ids, traces := 0, 0, 0
 	for {
 		line, more, found := bytes.Cut(rest, []byte("\r\n"))
 		if !found {
@@ -56,11 +67,31 @@ func parseHead(head []byte, maxBody int) (r request, ok bool) {
 			} else {
 				r.id = nil
 			}
+		case is(name, "traceparent"):
+			if traces++; traces == 1 {
+				r.trace = value
+			} else {
+				r.trace = nil
+			}
+		case is(name, "authorization"):
+			const scheme = "bearer "
+			if len(value) < len(scheme) || !is(value[:len(scheme)], scheme) {
+				r.barred = true
+				continue
+			}
+			r.keyed(bytes.Trim(value[len(scheme):], " \t"))
+		case is(name, "x-api-key"):
+			r.keyed(value)
 		case is(name, "connection"):
 			if !is(value, "keep-alive") {
 				return r, false
 			}
-		case is(name, "transfer-encoding"), is(name, "content-encoding"), is(name, "expect"), is(name, "upgrade"), is(name, "trailer"):
+		case is(name, "content-type"):
+			if len(value) >= len(cloudType) && is(value[:len(cloudType)], cloudType) {
+				return r, false // a CloudEvent, as is what has its version
+			}
+		case is(name, "transfer-encoding"), is(name, "content-encoding"), is(name, "expect"), is(name, "upgrade"), is(name, "trailer"),
+			is(name, "ce-specversion"), is(name, "origin"): // a browser's, which is told of origins
 			return r, false
 		}
 	}

@@ -32,6 +32,7 @@ type intake struct {
 	rejections         []byte // the elements of the answer's "rejected", with commas
 	answer             []byte
 	wire               []byte // a foreign event, as it would be posted
+	traced             []byte // room for attributes
 }
 
 // Work is lines on their way to a segment.
@@ -75,6 +76,7 @@ func (p *intakes) get(h *Handler) *intake {
 		in.budget, in.reader.ids = &h.budget, &h.ids
 	}
 	in.reader.received = h.opts.Now().UTC().Truncate(1e6)
+	in.reader.now, in.reader.again = in.reader.received, nil
 	in.forget()
 	in.answer = in.answer[:0]
 	return in
@@ -103,7 +105,7 @@ func (in *intake) drop() {
 	in.dropPlain()
 	in.buffers.put(in.raw)
 	in.raw = nil
-	in.reader.wire, in.reader.event, in.pass = wireEvent{}, arbalest.Event{}, nil
+	in.reader.wire, in.reader.event, in.reader.attributes, in.pass = wireEvent{}, arbalest.Event{}, nil, nil
 }
 
 // dropPlain gives the buffers of the decoded body back.
@@ -145,6 +147,9 @@ func (in *intake) take(body []byte, at, end int, compact bool) error {
 		return err
 	}
 	f := in.reader.read(body, at, compact)
+	if again := in.reader.again; again != nil {
+		in.reader.event.Attributes = again.attributes
+	}
 	if f == nil {
 		f = in.admit(&in.reader.event)
 	}
@@ -194,14 +199,14 @@ func (in *intake) rejectedEvent() lake.Rejected {
 
 // reject keeps bytes that no event can be told of.
 func (in *intake) reject(src []byte, f *fault) error {
-	return in.record(src, f, lake.Rejected{Hour: arbalest.HourOf(in.reader.received)})
+	return in.record(src, f, lake.Rejected{Hour: arbalest.HourOf(in.reader.received), Attributes: in.reader.attributes})
 }
 
 // rejectEvent keeps one event that is not the JSON that is accepted. Where it
 // is JSON to a parser that takes more, its name and id go into the record, so
 // that the books know whose it is.
 func (in *intake) rejectEvent(src []byte, f *fault) error {
-	r := lake.Rejected{Hour: arbalest.HourOf(in.reader.received)}
+	r := lake.Rejected{Hour: arbalest.HourOf(in.reader.received), Attributes: in.reader.attributes}
 	var e struct {
 		Event arbalest.EventName `json:"event"`
 		ID    string             `json:"id"`
@@ -226,6 +231,9 @@ func (in *intake) record(src []byte, f *fault, r lake.Rejected) error {
 	r.Code, r.Reason, r.Body = string(f.code), f.reason, src
 	r.Index, r.Received = in.rejected+in.accepted, in.reader.received
 	r.Truncated = f.truncated
+	if again := in.reader.again; again != nil {
+		again.trace(&r, f)
+	}
 	in.lines.b = lake.AppendRejected(in.lines.b, r)
 	in.rejections = appendRejection(in.rejections, r.Index, f)
 	in.rejected++

@@ -52,6 +52,10 @@ func (h *Handler) serveReceipt(w http.ResponseWriter, r *http.Request, receipt a
 		h.refuse(w, http.StatusMethodNotAllowed, false, fmt.Sprintf("%s is not answered here: ask for a receipt with GET", r.Method))
 		return
 	}
+	if _, err := h.Pass(Token(r.Header)); err != nil {
+		h.write(w, h.refusalOf(err))
+		return
+	}
 	wait, err := parseWait(r.URL.Query().Get("wait"))
 	if err == nil && receipt == "" {
 		err = fmt.Errorf("%w: the receipt is missing: ask for /v1/receipts/ and the receipt of an answer", arbalest.ErrInvalid)

@@ -38,8 +38,10 @@ type reader struct {
 
 	ids      *idSource
 	received time.Time // UTC, in whole milliseconds
-	madeID   [36]byte
-	compact  []byte // room for properties without white space
+	// attributes are those of all events of the request.
+	attributes []byte
+	madeID     [36]byte
+	compact    []byte // room for properties without white space
 }
 
 // read fills r.event from the value at body[at], which r.scanner has scanned.
@@ -48,7 +50,7 @@ type reader struct {
 // much as is known of it.
 func (r *reader) read(body []byte, at int, compact bool) *fault {
 	r.wire, r.timed = wireEvent{}, false
-	r.event = arbalest.Event{Received: r.received}
+	r.event = arbalest.Event{Received: r.received, Attributes: r.attributes}
 	if body[at] != '{' {
 		return faultf(NotObject, "an event is a JSON object such as {\"event\":\"user.created\",\"data\":{}}: this begins with %q", rune(body[at]))
 	}

@@ -1,0 +1,81 @@
+package capture
+
+import (
+	"net/http"
+	"strings"
+)
+
+// IsCloudEvent says whether a request is a CloudEvent by its headers, so that
+// POST /v1/events is to be read as one: the Front gives such requests to
+// net/http. Content types are compared without case.
+func IsCloudEvent(header http.Header) bool {
+	if len(header["Ce-Specversion"]) > 0 {
+		return true
+	}
+	types := header["Content-Type"]
+	return len(types) > 0 && len(types[0]) >= len(cloudType) && strings.EqualFold(types[0][:len(cloudType)], cloudType)
+}
+
+// cloudType begins the content types of CloudEvents in an event format.
+const cloudType = "application/cloudevents"
+
+// Reply answers a request whose events TakeForeign took as POST /v1/events is
+// answered: 200, or 400 if there were some and none was accepted.
+func (h *Handler) Reply(w http.ResponseWriter, taken Taken, outcomes []Outcome) {
+	h.Answer(w, taken.Status(), h.AppendReply(nil, taken, outcomes))
+}
+
+// Status is that of the answer.
+func (t Taken) Status() int {
+	if t.Accepted == 0 && t.Rejected > 0 {
+		return http.StatusBadRequest
+	}
+	return http.StatusOK
+}
+
+// AppendReply appends the body of Reply, a JSON object on a line.
+func (h *Handler) AppendReply(dst []byte, taken Taken, outcomes []Outcome) []byte {
+	in := intake{opts: &h.opts, accepted: taken.Accepted, rejected: taken.Rejected}
+	for i, o := range outcomes {
+		if o != nil {
+			in.rejections = appendRejection(in.rejections, i, &fault{code: o.Code, reason: o.Reason})
+		}
+	}
+	return in.appendAnswer(dst, taken.Receipt)
+}
+
+// Answer answers a request in another form, and counts it: with Retry-After
+// where the status says that the same request may succeed later.
+func (h *Handler) Answer(w http.ResponseWriter, status int, body []byte) {
+	h.tell(w, verdict{status: status, retry: status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable, body: body})
+}
+
+// Words spell a refusal as a protocol does, whose status may be another.
+type Words func(status int, reason string) (_ int, body []byte)
+
+// RefuseAs is Refuse in a protocol's own words.
+func (h *Handler) RefuseAs(w http.ResponseWriter, err error, words Words) {
+	h.say(w, h.refusalOf(err), words)
+}
+
+// say answers with a refusal in a protocol's words; nil is our own.
+func (h *Handler) say(w http.ResponseWriter, v verdict, words Words) {
+	if words != nil {
+		v.status, v.body = words(v.status, v.reason)
+	}
+	h.tell(w, v)
+}
+
+// A Hold is memory that a request in another form takes beside its body and
+// what TakeForeign takes. It counts against the memory bound.
+type Hold struct{ reservation }
+
+// Hold returns one that holds nothing. It is to be released.
+func (h *Handler) Hold() *Hold { return &Hold{reservation{budget: &h.budget}} }
+
+// Cover raises it to so many bytes in all. The error wraps arbalest.ErrBusy
+// where that may succeed later, and arbalest.ErrTooLarge where it never can.
+func (h *Hold) Cover(total int) error { return h.cover(total) }
+
+// Release gives it back.
+func (h *Hold) Release() { h.shrink(0) }
