@@ -25,7 +25,7 @@ var mayImport = map[string][]string{
 	"internal/lake":                   {"internal/blob"},
 	"internal/capture":                {"internal/decode", "internal/lake"},
 	"internal/load":                   {"internal/decode", "internal/lake"},
-	"internal/load/warehousetest":     {"internal/decode", "internal/load"},
+	"internal/load/warehousetest":     {"internal/blob", "internal/decode", "internal/lake", "internal/load"},
 	"internal/duckdb":                 {"internal/decode", "internal/load", "internal/warehouse"},
 	"internal/archive":                {"internal/lake", "internal/load"},
 	"internal/warehouse":              {"internal/blob", "internal/decode", "internal/load"},

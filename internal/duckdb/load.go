@@ -13,7 +13,7 @@ import (
 
 // The hidden columns that a batch's source has besides the table's.
 const (
-	keepColumn      = "_keep"       // BOOLEAN: TableBatch.Keep
+	keepColumn      = "_keep"       // BOOLEAN: what is kept
 	byReceiptColumn = "_by_receipt" // BOOLEAN: TableBatch.ByReceipt
 )
 
@@ -96,14 +96,13 @@ func (l *loading) table(tb *load.TableBatch) (load.Counts, error) {
 		l.recent.made(tb.Table.Name)
 	}
 	rows := rowsOf(tb)
-	if rows.kept > 0 {
-		found, err := l.findRepeats(tb, rows)
-		if err != nil {
+	var found []load.Twin
+	if rows.total > 0 {
+		if found, err = l.findRepeats(tb, rows); err != nil {
 			return load.Counts{}, fmt.Errorf("find repeats: %w", err)
 		}
-		rows = rows.without(tb, t, found)
 	}
-	if rows.kept > 0 {
+	if rows.keep, rows.kept = t.Judge(tb, found); rows.kept > 0 {
 		if err := l.insert(tb, rows); err != nil {
 			return load.Counts{}, fmt.Errorf("insert rows: %w", err)
 		}
@@ -113,59 +112,18 @@ func (l *loading) table(tb *load.TableBatch) (load.Counts, error) {
 	return t.Sum(), nil
 }
 
-// batchRows are the rows of a batch that are to be loaded.
+// batchRows are the rows of a batch.
 type batchRows struct {
 	chunks      []int // rows of each
 	total, kept int
-	keep        [][]byte // as TableBatch.Keep
+	keep        [][]byte // as TableBatch.Keep, of those that are to be loaded
 }
 
-func rowsOf(tb *load.TableBatch) batchRows {
-	r := batchRows{keep: tb.Keep}
-	for k, c := range tb.Chunks {
+func rowsOf(tb *load.TableBatch) (r batchRows) {
+	for _, c := range tb.Chunks {
 		r.chunks = append(r.chunks, c.Rows)
 		r.total += c.Rows
-		keep := load.BitsOf(tb.Keep, k)
-		if keep == nil {
-			r.kept += c.Rows
-			continue
-		}
-		for row := range c.Rows {
-			if load.IsSet(keep, row, true) {
-				r.kept++
-			}
-		}
 	}
-	return r
-}
-
-// without leaves out the rows that repeat one of the table, and tells the
-// tally. The batch's own bits stay as they are.
-func (r batchRows) without(tb *load.TableBatch, t *load.Tally, found []repeat) batchRows {
-	if len(found) == 0 {
-		return r
-	}
-	keep := make([][]byte, len(r.chunks))
-	k, first := 0, 0
-	for _, f := range found {
-		for f.row-first >= r.chunks[k] {
-			first += r.chunks[k]
-			k++
-		}
-		row := f.row - first
-		if keep[k] == nil {
-			keep[k] = load.CopyBits(load.BitsOf(r.keep, k), r.chunks[k])
-		}
-		keep[k][row/8] &^= 1 << (row % 8)
-		t.Repeat(tb.Chunks[k], row, f.kept)
-	}
-	for k := range keep {
-		if keep[k] == nil {
-			keep[k] = load.BitsOf(r.keep, k)
-		}
-	}
-	r.keep = keep
-	r.kept -= len(found)
 	return r
 }
 

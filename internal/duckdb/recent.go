@@ -214,8 +214,8 @@ func (r *recent) note(tb *load.TableBatch, rows batchRows) {
 	}
 }
 
-// hits returns the hours in which the known sets have an id of a batch's kept
-// rows.
+// hits returns the hours in which the known sets have an id of a batch's rows.
+// What a repeat in the batch repeats looks into its hour for it.
 func (r *recent) hits(tb *load.TableBatch, known map[arbalest.Hour]*idSet) []arbalest.Hour {
 	hit := map[arbalest.Hour]bool{}
 	var last arbalest.Hour // rows of an hour come together
@@ -223,7 +223,7 @@ func (r *recent) hits(tb *load.TableBatch, known map[arbalest.Hour]*idSet) []arb
 	for k, c := range tb.Chunks {
 		keep, receipt := load.BitsOf(tb.Keep, k), load.BitsOf(tb.ByReceipt, k)
 		for row := range c.Rows {
-			if !load.IsSet(keep, row, true) {
+			if !load.IsSet(keep, row, true) && !load.IsSet(receipt, row, false) {
 				continue
 			}
 			at := c.Columns[load.TimeColumn].Int64[row]

@@ -13,21 +13,14 @@ const (
 	dayMicros  = 24 * hourMicros
 )
 
-// A repeat is a row of the batch, by its ordinal, that repeats one of the
-// table.
-type repeat struct {
-	row  int
-	kept string // hash of the one in the table: the row's own, if one such is the same
-}
-
-// findRepeats finds the kept rows of a batch that repeat a row of the table, in
-// the order of the batch, by the rule of load.Warehouse. It looks only at the
+// findRepeats finds the rows of the table that rows of a batch repeat, in the
+// order of the batch, by the rule of load.Warehouse. It looks only at the
 // table's row groups of the same hours, and of the 24 hours around rows whose
 // time is that of their receipt; and at none of an hour that is known to have
 // none of the ids.
-func (l *loading) findRepeats(tb *load.TableBatch, rows batchRows) ([]repeat, error) {
+func (l *loading) findRepeats(tb *load.TableBatch, rows batchRows) ([]load.Twin, error) {
 	hours, byReceipt := load.HoursOf(tb)
-	known, ask, err := l.recent.known(l.tx.ctx, l.tx.conn, tb.Table.Name, hours, rows.kept)
+	known, ask, err := l.recent.known(l.tx.ctx, l.tx.conn, tb.Table.Name, hours, rows.total-len(tb.Repeats))
 	if err != nil {
 		return nil, err
 	}
@@ -38,7 +31,7 @@ func (l *loading) findRepeats(tb *load.TableBatch, rows batchRows) ([]repeat, er
 		return nil, nil
 	}
 	columns := tb.Table.AllColumns()
-	sources := []sourceColumn{bitColumn(keepColumn, rows.keep, rows.chunks, true), bitColumn(byReceiptColumn, tb.ByReceipt, rows.chunks, false)}
+	sources := []sourceColumn{bitColumn(byReceiptColumn, tb.ByReceipt, rows.chunks, false)}
 	for _, i := range []int{load.IDColumn, load.TimeColumn, load.HashColumn} {
 		sources = append(sources, sourceColumn{Name: columns[i].Name, Type: columns[i].Type, Vectors: vectorsOf(tb, i)})
 	}
@@ -47,38 +40,35 @@ func (l *loading) findRepeats(tb *load.TableBatch, rows batchRows) ([]repeat, er
 		return nil, err
 	}
 	defer src.close()
-	var found []repeat
+	var found []load.Twin
 	err = l.tx.each(func(scan func(...any) error) error {
-		var r repeat
-		if err := scan(&r.row, &r.kept); err != nil {
+		var t load.Twin
+		if err := scan(&t.Row, &t.Hash, &t.Time); err != nil {
 			return err
 		}
-		found = append(found, r)
+		found = append(found, t)
 		return nil
-	}, repeatsQuery(tableName(tb.Table.Name), src.from(), load.SpansOf(ask), rows.kept < rows.total, byReceipt))
-	slices.SortFunc(found, func(a, b repeat) int { return a.row - b.row })
+	}, repeatsQuery(tableName(tb.Table.Name), src.from(), load.SpansOf(ask), byReceipt))
+	slices.SortFunc(found, func(a, b load.Twin) int { return a.Row - b.Row })
 	return found, err
 }
 
-// repeatsQuery gives the ordinal of each repeat and the hash that is kept. Of
-// several rows of the table that a row repeats, one with the same hash is it,
-// else the earliest.
-func repeatsQuery(table, source string, spans []load.Span, left, byReceipt bool) string {
+// repeatsQuery gives the ordinal of each row that repeats one of the table, and
+// hash and time of that. Of several it is one with the same hash, else the
+// earliest.
+func repeatsQuery(table, source string, spans []load.Span, byReceipt bool) string {
 	var there []string
 	for _, s := range spans {
 		there = append(there, fmt.Sprintf("SELECT event_id, event_time, event_hash FROM %s WHERE event_time >= make_timestamp(%d) AND event_time < make_timestamp(%d)", table, s.From, s.To))
 	}
-	where, day := "", ""
-	if left {
-		where = " WHERE " + keepColumn
-	}
+	day := ""
 	if byReceipt {
 		day = fmt.Sprintf(" OR (b.%s AND abs(epoch_us(t.event_time) - epoch_us(b.event_time)) <= %d)", byReceiptColumn, dayMicros)
 	}
-	return fmt.Sprintf(`SELECT b.%[1]s, coalesce(any_value(t.event_hash) FILTER (t.event_hash = b.event_hash), arg_min(t.event_hash, t.event_time))
-FROM (SELECT %[1]s, event_id, event_time, event_hash, %[2]s, date_trunc('hour', event_time) AS hour FROM %[3]s%[4]s) b
-JOIN (%[5]s) t ON b.event_id = t.event_id AND ((t.event_time >= b.hour AND t.event_time < b.hour + INTERVAL 1 HOUR)%[6]s)
-GROUP BY b.%[1]s`, rowColumn, byReceiptColumn, source, where, strings.Join(there, " UNION ALL "), day)
+	return fmt.Sprintf(`SELECT b.%[1]s, coalesce(any_value(t.event_hash) FILTER (t.event_hash = b.event_hash), arg_min(t.event_hash, t.event_time)), epoch_us(min(t.event_time))
+FROM (SELECT %[1]s, event_id, event_time, event_hash, %[2]s, date_trunc('hour', event_time) AS hour FROM %[3]s) b
+JOIN (%[4]s) t ON b.event_id = t.event_id AND ((t.event_time >= b.hour AND t.event_time < b.hour + INTERVAL 1 HOUR)%[5]s)
+GROUP BY b.%[1]s`, rowColumn, byReceiptColumn, source, strings.Join(there, " UNION ALL "), day)
 }
 
 func floorDiv(a, b int64) int64 {

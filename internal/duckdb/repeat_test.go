@@ -5,7 +5,6 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
-	"time"
 
 	"arbalest"
 	"arbalest/internal/load"
@@ -24,35 +23,30 @@ func TestRepeatsAreThoseOfTheRule(t *testing.T) {
 			t.Logf("seed %d", seed)
 			random := rand.New(rand.NewPCG(seed, 0))
 			table := warehousetest.Declared("random", warehousetest.Col("n", "INTEGER"))
-			kept := map[string][]int64{} // by id, the times in the table
-			var want []string
+			var rule warehousetest.Rule
+			var counts load.Counts
 			for commit := range arbalest.Seq(120) {
-				var rows []warehousetest.Row
-				for range 1 + random.IntN(40) {
-					at := warehousetest.Micros("2015-08-18T00:00:00Z") + random.Int64N(50*hourMicros)
-					r := warehousetest.Row{ID: fmt.Sprint(random.IntN(300)), Time: time.UnixMicro(at).UTC().Format(time.RFC3339Nano), ByReceipt: random.IntN(4) == 0, Values: []any{len(want)}}
-					r.Dropped = slices.ContainsFunc(rows, func(o warehousetest.Row) bool { return o.ID == r.ID })
-					rows = append(rows, r)
-					sighting := load.Sighting{Time: at, ByReceipt: r.ByReceipt}
-					if !r.Dropped && !slices.ContainsFunc(kept[r.ID], sighting.Repeats) {
-						kept[r.ID] = append(kept[r.ID], at)
-						want = append(want, fmt.Sprint(r.ID, " ", at))
-					}
+				rows := warehousetest.RandomRows(random, 40, 300)
+				for _, r := range rows {
+					rule.Take(r)
 				}
-				mustLoad(t, w, commit+1, warehousetest.Batch(table, 1+random.IntN(50), warehousetest.Object{Commit: commit + 1, Rows: rows}))
+				counts.Add(mustLoad(t, w, commit+1, warehousetest.Batch(table, 1+random.IntN(50), warehousetest.Object{Commit: commit + 1, Rows: rows})))
+			}
+			if counts != rule.Counts {
+				t.Errorf("counts are %+v, want %+v", counts, rule.Counts)
 			}
 			var got []string
 			err := w.Rows(t.Context(), "random", 0, 1<<60, func(r load.Row) error {
-				got = append(got, fmt.Sprint(r.ID, " ", r.Time))
+				got = append(got, fmt.Sprint(r.ID, " ", r.Time, " ", r.Hash))
 				return nil
 			})
 			if err != nil {
 				t.Fatal(err)
 			}
 			slices.Sort(got)
-			slices.Sort(want)
-			if !slices.Equal(got, want) {
-				t.Errorf("table has %d rows, want %d", len(got), len(want))
+			slices.Sort(rule.Rows)
+			if !slices.Equal(got, rule.Rows) {
+				t.Errorf("table has %d rows, want %d", len(got), len(rule.Rows))
 			}
 			if w.recent.bytes > limit {
 				t.Errorf("ids of recent hours take %d bytes, over %d", w.recent.bytes, limit)

@@ -1,5 +1,7 @@
 package load
 
+import "sort"
+
 // BitsOf returns the bits of chunk k, nil if there are none.
 func BitsOf(bits [][]byte, k int) []byte {
 	if bits == nil {
@@ -38,4 +40,46 @@ func appendBit(bits []byte, row int, set bool) []byte {
 		bits[row/8] |= 1 << (row % 8)
 	}
 	return bits
+}
+
+// keeping is a batch's Keep, of which chunks are copied before they change.
+type keeping struct {
+	keep   [][]byte
+	copied []bool
+	first  []int // ordinals of the chunks' first rows
+	rows   []int // of each chunk
+	at     int   // the chunk that was asked for last: rows come in their order
+}
+
+func (tb *TableBatch) copyKeep() *keeping {
+	b := &keeping{keep: make([][]byte, len(tb.Chunks)), copied: make([]bool, len(tb.Chunks)), first: make([]int, len(tb.Chunks)), rows: make([]int, len(tb.Chunks))}
+	first := 0
+	for k, c := range tb.Chunks {
+		b.keep[k], b.first[k], b.rows[k] = BitsOf(tb.Keep, k), first, c.Rows
+		first += c.Rows
+	}
+	return b
+}
+
+// place returns the chunk and the row of an ordinal.
+func (b *keeping) place(ordinal int) (chunk, row int) {
+	if at := ordinal - b.first[b.at]; at < 0 || at >= b.rows[b.at] {
+		// The last chunk that begins there or before: those before it that do are empty.
+		b.at = sort.SearchInts(b.first, ordinal+1) - 1
+	}
+	return b.at, ordinal - b.first[b.at]
+}
+
+func (b *keeping) set(chunk, row int, to bool) {
+	if IsSet(b.keep[chunk], row, true) == to {
+		return
+	}
+	if !b.copied[chunk] {
+		b.keep[chunk], b.copied[chunk] = CopyBits(b.keep[chunk], b.rows[chunk]), true
+	}
+	if to {
+		b.keep[chunk][row/8] |= 1 << (row % 8)
+	} else {
+		b.keep[chunk][row/8] &^= 1 << (row % 8)
+	}
 }

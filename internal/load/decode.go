@@ -41,7 +41,7 @@ func (l *Loader) decode(ctx context.Context, w *tableWork) (TableBatch, error) {
 			return TableBatch{}, err
 		}
 		if grown == nil {
-			return findRepeats(TableBatch{Table: t.table, Objects: w.objects, Chunks: chunks}), nil
+			return FindRepeats(TableBatch{Table: t.table, Objects: w.objects, Chunks: chunks}), nil
 		}
 		t = grown
 	}

@@ -16,19 +16,16 @@ type Span struct{ From, To int64 }
 // HourMicro returns an hour's first instant in microseconds.
 func HourMicro(h arbalest.Hour) int64 { return int64(h) * 3600 * 1_000_000 }
 
-// HoursOf returns the hours that repeats of the batch's kept rows can be in,
-// and whether any row has its time by receipt.
+// HoursOf returns the hours that rows can be in which the batch's repeat, and
+// whether any row has its time by receipt.
 func HoursOf(tb *TableBatch) (hours []arbalest.Hour, byReceipt bool) {
 	need := map[arbalest.Hour]bool{}
 	type edge struct{ min, max int64 } // of the times by receipt in an hour
 	receipts := map[arbalest.Hour]edge{}
 	var last arbalest.Hour
 	for k, c := range tb.Chunks {
-		keep, receipt := BitsOf(tb.Keep, k), BitsOf(tb.ByReceipt, k)
+		receipt := BitsOf(tb.ByReceipt, k)
 		for row := range c.Rows {
-			if !IsSet(keep, row, true) {
-				continue
-			}
 			at := c.Columns[TimeColumn].Int64[row]
 			hour := arbalest.HourOfMicro(at)
 			if len(need) == 0 || hour != last {

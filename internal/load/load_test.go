@@ -270,17 +270,18 @@ func TestInvariant3RebuildIsTheSame(t *testing.T) {
 		tables := "SELECT * FROM (SELECT event_id, event_time, event_hash, properties::VARCHAR FROM a UNION ALL SELECT event_id, event_time, event_hash, properties::VARCHAR FROM b) ORDER BY ALL"
 		columns := "SELECT * FROM a ORDER BY event_time, event_id"
 		perHour := "SELECT event, hour, stored, loaded, repeats, conflicts, errors FROM arbalest.books ORDER BY ALL"
+		conflicts := "SELECT table_name, event_id, event_time, kept_hash, other_hash, object, line FROM arbalest.conflicts ORDER BY ALL"
 		w := openWarehouse(t)
 		for table, stall := range loadAll(t, load.New(l, w, load.Options{BatchBytes: int64(1 + r.IntN(3000)), Workers: 2})).Progress.Stalled {
 			t.Errorf("seed %d: table %s is stalled: %s", seed, table, stall.Reason)
 		}
-		before := []string{ask(t, w, tables), ask(t, w, columns), ask(t, w, perHour)}
+		before := []string{ask(t, w, tables), ask(t, w, columns), ask(t, w, perHour), ask(t, w, conflicts)}
 		loader := load.New(l, w, load.Options{})
 		if err := w.Reset(ctx); err != nil {
 			t.Fatal(err)
 		}
 		loadAll(t, loader)
-		for i, sql := range []string{tables, columns, perHour} {
+		for i, sql := range []string{tables, columns, perHour, conflicts} {
 			if after := ask(t, w, sql); after != before[i] {
 				t.Errorf("seed %d: %s:\n%s", seed, sql, difference(before[i], after))
 			}

@@ -32,22 +32,25 @@ type sighting struct {
 // would take four times as long.
 type repeats struct {
 	batch TableBatch
-	seed  uint64 // of the hash: nobody can send ids that collide
+	first []int32 // ordinals of the chunks' first rows
+	seed  uint64  // of the hash: nobody can send ids that collide
 	seen  []sighting
 	// slots are a table with open addressing, of the newest sighting of each
 	// hash: 1 + its index, 0 for none. At most half are taken.
 	slots []int32
 }
 
-// findRepeats fills in Keep, ByReceipt, Repeats, Conflicts and ConflictRows by
-// the rule of Warehouse.Load.
-func findRepeats(b TableBatch) TableBatch {
-	rows := 0
-	for _, c := range b.Chunks {
-		rows += c.Rows
+// FindRepeats fills in Keep, ByReceipt and Repeats by the rule of
+// Warehouse.Load.
+func FindRepeats(b TableBatch) TableBatch {
+	rows := int32(0)
+	first := make([]int32, len(b.Chunks))
+	for i, c := range b.Chunks {
+		first[i] = rows
+		rows += int32(c.Rows)
 	}
-	r := repeats{batch: b, seed: rand.Uint64(), seen: make([]sighting, 0, rows), slots: make([]int32, 1<<bits.Len(uint(2*rows)))}
-	r.batch.Repeats, r.batch.Conflicts = make([]int64, len(b.Objects)), make([]int64, len(b.Objects))
+	b.Keep, b.ByReceipt, b.Repeats = nil, nil, nil
+	r := repeats{batch: b, first: first, seed: rand.Uint64(), seen: make([]sighting, 0, rows), slots: make([]int32, 1<<bits.Len(uint(2*rows)))}
 	for i, c := range b.Chunks {
 		for row := range c.Rows {
 			r.look(int32(i), int32(row), c)
@@ -75,30 +78,42 @@ func (r *repeats) look(chunk, row int32, c *decode.Chunk) {
 	}
 	hash := xxh3.HashSeed(id, r.seed)
 	newest := r.slot(hash)
+	of := sighting{chunk: -1}
 	for i := *newest; i != 0; i = r.seen[i-1].earlier {
 		s := r.seen[i-1]
 		kept := r.batch.Chunks[s.chunk]
 		if string(Text(&kept.Columns[IDColumn], int(s.row))) != string(id) || !this.Repeats(kept.Columns[TimeColumn].Int64[s.row]) {
 			continue
 		}
-		r.drop(chunk, row, c, string(Text(&kept.Columns[HashColumn], int(s.row))))
+		if of.chunk < 0 || isCloser(Text(&c.Columns[HashColumn], int(row)), twinOf(kept, int(s.row)), twinOf(r.batch.Chunks[of.chunk], int(of.row))) {
+			of = s
+		}
+		if !this.ByReceipt {
+			break // of an hour one is kept
+		}
+	}
+	if of.chunk >= 0 {
+		r.batch.Keep = clearBit(r.batch.Keep, r.batch.Chunks, chunk, row)
+		r.batch.Repeats = append(r.batch.Repeats, Repeat{r.first[chunk] + row, r.first[of.chunk] + of.row})
 		return
 	}
 	r.seen = append(r.seen, sighting{hash, chunk, row, *newest})
 	*newest = int32(len(r.seen))
 }
 
-// drop leaves a row out, and records a conflict if it is not what was kept.
-func (r *repeats) drop(chunk, row int32, c *decode.Chunk, kept string) {
-	r.batch.Keep = clearBit(r.batch.Keep, r.batch.Chunks, chunk, row)
-	object := c.Object[row]
-	r.batch.Repeats[object]++
-	if hash := string(Text(&c.Columns[HashColumn], int(row))); hash != kept {
-		r.batch.Conflicts[object]++
-		r.batch.ConflictRows = append(r.batch.ConflictRows, Conflict{
-			Object: object, Line: c.Line[row], ID: string(Text(&c.Columns[IDColumn], int(row))), Time: c.Columns[TimeColumn].Int64[row], Hash: hash, Kept: kept,
-		})
+// isCloser says whether a row with a hash repeats a rather than b, of two that
+// it repeats: one with the same hash, else the earlier. They are in different
+// hours.
+func isCloser(hash []byte, a, b Twin) bool {
+	if same := a.Hash == string(hash); same != (b.Hash == string(hash)) {
+		return same
 	}
+	return a.Time < b.Time
+}
+
+// twinOf returns a row as if it were in the table.
+func twinOf(c *decode.Chunk, row int) Twin {
+	return Twin{Hash: string(Text(&c.Columns[HashColumn], row)), Time: c.Columns[TimeColumn].Int64[row]}
 }
 
 // Text returns the text of a row, which is not NULL. It is the vector's.

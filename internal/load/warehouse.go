@@ -65,16 +65,27 @@ type TableBatch struct {
 	// Chunks are the rows, in the order of Objects and lines.
 	Chunks []*decode.Chunk
 	// Keep has, for each chunk, a bit for each row, least significant first:
-	// clear for a repeat of an earlier row of this same batch. A nil Keep, or a
-	// nil element, keeps all.
+	// clear for those of Repeats. A nil Keep, or a nil element, keeps all.
 	Keep [][]byte
 	// ByReceipt has, for each chunk, a bit for each row whose time is that of
-	// its receipt (Repeats says what follows). Nil as for Keep, for none.
+	// its receipt (Sighting.Repeats says what follows). Nil as for Keep, for none.
 	ByReceipt [][]byte
-	// Repeats and Conflicts of the rows that Keep leaves out, for each object.
-	Repeats, Conflicts []int64
-	// ConflictRows lists the conflicts among them.
-	ConflictRows []Conflict
+	// Repeats are the rows that repeat an earlier one of this same batch, in its
+	// order. What they repeat may itself repeat a row of the table, and so not
+	// come to be in it: Tally.Judge decides, when the table was asked.
+	Repeats []Repeat
+}
+
+// A Repeat is a row of a batch that repeats an earlier one of it, which itself
+// repeats none of the batch: of several such one with the same properties, else
+// the earliest. Both are ordinals over all chunks, from 0.
+type Repeat struct{ Row, Of int32 }
+
+// A Twin is a row of the table that a row of the batch repeats.
+type Twin struct {
+	Row  int    // the batch's, an ordinal over all chunks
+	Hash string // of the table's
+	Time int64  // of the table's, microseconds
 }
 
 // A Conflict is a repeat of an id with other properties.
@@ -147,7 +158,7 @@ type Warehouse interface {
 	// Load adds the batch in one transaction, in which Progress goes from prev
 	// to b.Next: schema changes, rows, load errors, conflicts, journal and
 	// cursor, all or nothing. Rows that repeat a row of the table are left out
-	// and counted. The counts returned are those of each of b.Tables.
+	// and counted (Tally.Judge). The counts returned are those of each of b.Tables.
 	//
 	// After any error the warehouse is as it was. It wraps arbalest.ErrExists
 	// if Progress is not prev (cursors are compared, not reasons) or another

@@ -14,17 +14,19 @@ import (
 // fit returns a batch that the database can have: without the texts that it
 // cannot, though they are valid (Dialect.Unfit). In a table that was not
 // declared such a value is NULL, and in the event's properties still; where it
-// is one of the system columns, or the table was declared, the row is left out.
-// Either is a load error. The batch itself stays as it is.
+// is one of the system columns, or the table was declared, the row is left out,
+// also where it is one of the batch's repeats. Either is a load error. The batch
+// itself stays as it is.
 func (d Dialect) fit(tb load.TableBatch) load.TableBatch {
 	if d.Unfit == nil {
 		return tb
 	}
 	columns := tb.Table.AllColumns()
 	wide := d.MaxRow > 0 && len(columns)*(maxWidth+7) > d.MaxRow // of most tables no row can be
-	chunks, keep := make([]*decode.Chunk, len(tb.Chunks)), make([][]byte, len(tb.Chunks))
+	chunks := make([]*decode.Chunk, len(tb.Chunks))
+	out := make([][]byte, len(tb.Chunks)) // clear for the rows that are left out here
 	for k, c := range tb.Chunks {
-		f := &fitting{dialect: d, chunk: c, keep: load.BitsOf(tb.Keep, k)}
+		f := &fitting{dialect: d, chunk: c}
 		for i, column := range columns {
 			if c.Rows > 0 && isText(column.Type) {
 				f.column(i, column, tb.Table.Declared || i < len(arbalest.SystemColumns))
@@ -40,16 +42,10 @@ func (d Dialect) fit(tb load.TableBatch) load.TableBatch {
 				f.chunk.Errors[i] = e
 			}
 		}
-		chunks[k], keep[k] = f.chunk, f.keep
+		chunks[k], out[k] = f.chunk, f.keep
 	}
-	tb.Chunks, tb.Keep = chunks, keep
-	conflicts := make([]load.Conflict, len(tb.ConflictRows))
-	for i, c := range tb.ConflictRows {
-		c.ID = d.shown(c.ID)
-		conflicts[i] = c
-	}
-	tb.ConflictRows = conflicts
-	return tb
+	tb.Chunks = chunks
+	return tb.Without(out)
 }
 
 func isText(t arbalest.Type) bool {
@@ -60,9 +56,8 @@ func isText(t arbalest.Type) bool {
 type fitting struct {
 	dialect Dialect
 	chunk   *decode.Chunk
-	keep    []byte
+	keep    []byte         // clear for the rows that are left out; nil for none
 	owned   bool           // chunk is a copy
-	cleared bool           // keep is
 	copied  map[int][]byte // the columns' Valid that are
 }
 
@@ -103,8 +98,8 @@ func (f *fitting) column(i int, column arbalest.Column, out bool) {
 
 // leaveOut leaves a row out.
 func (f *fitting) leaveOut(row int) {
-	if !f.cleared {
-		f.keep, f.cleared = load.CopyBits(f.keep, f.chunk.Rows), true
+	if f.keep == nil {
+		f.keep = load.CopyBits(nil, f.chunk.Rows)
 	}
 	f.keep[row/8] &^= 1 << (row % 8)
 }

@@ -143,14 +143,14 @@ func (l *loading) table(tb *load.TableBatch) (load.Counts, error) {
 	if err != nil {
 		return load.Counts{}, err
 	}
-	keep := tb.Keep
-	if existed && t.Sum().Loaded > 0 {
-		if keep, err = l.withoutRepeats(tb, t); err != nil {
+	var twins []load.Twin
+	if existed {
+		if twins, err = l.findRepeats(tb); err != nil {
 			return load.Counts{}, fmt.Errorf("find repeats: %w", err)
 		}
 	}
-	if rows := t.Sum().Loaded; rows > 0 {
-		if err := l.insert(l.tableName(tb.Table.Name), tb.Table.AllColumns(), pagesOf(tb, keep), rows); err != nil {
+	if keep, rows := t.Judge(tb, twins); rows > 0 {
+		if err := l.insert(l.tableName(tb.Table.Name), tb.Table.AllColumns(), pagesOf(tb, keep), int64(rows)); err != nil {
 			return load.Counts{}, fmt.Errorf("insert rows: %w", err)
 		}
 	}

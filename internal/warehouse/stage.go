@@ -21,29 +21,32 @@ var stageColumns = [...]arbalest.Column{
 	{Name: "by_receipt", Type: arbalest.Type{Kind: arbalest.Boolean}}, // TableBatch.ByReceipt
 }
 
-// withoutRepeats returns the batch's Keep without the rows that repeat one of
-// the table, of which it tells the tally. The ids and times of the batch go into
-// a temporary table, which is joined.
-func (l *loading) withoutRepeats(tb *load.TableBatch, t *load.Tally) ([][]byte, error) {
+// findRepeats finds the rows of the table that rows of a batch repeat, in the
+// order of the batch. The ids and times of the batch go into a temporary table,
+// which is joined.
+func (l *loading) findRepeats(tb *load.TableBatch) ([]load.Twin, error) {
+	pages, rows := stagePages(tb)
+	if rows == 0 {
+		return nil, nil
+	}
 	l.staged++
 	stage := fmt.Sprintf("_stage_%d", l.staged)
 	if err := l.exec(fmt.Sprintf("CREATE TEMP TABLE %s (%s)", stage, l.dialect.Define(stageColumns[:]))); err != nil {
 		return nil, err
 	}
-	if err := l.insert(stage, stageColumns[:], stagePages(tb), t.Sum().Loaded); err != nil {
+	if err := l.insert(stage, stageColumns[:], pages, rows); err != nil {
 		return nil, err
 	}
-	all, err := l.repeats(repeatsQuery(l.tableName(tb.Table.Name), stage, tb))
+	twins, err := l.twins(repeatsQuery(l.tableName(tb.Table.Name), stage, tb))
 	if err != nil {
 		return nil, err
 	}
-	if err := l.exec("DROP TABLE " + stage); err != nil {
-		return nil, err
-	}
-	return leaveOut(tb, t, all), nil
+	return twins, l.exec("DROP TABLE " + stage)
 }
 
-func stagePages(tb *load.TableBatch) (pages []Page) {
+// stagePages returns what is asked for, and how many rows that is.
+func stagePages(tb *load.TableBatch) (pages []Page, rows int64) {
+	asked := tb.Asked()
 	first := 0
 	for k, c := range tb.Chunks {
 		if c.Rows == 0 {
@@ -52,15 +55,18 @@ func stagePages(tb *load.TableBatch) (pages []Page) {
 		places := decode.Vector{Type: stageColumns[0].Type, Int64: make([]int64, c.Rows)}
 		for i := range places.Int64 {
 			places.Int64[i] = int64(first + i)
+			if load.IsSet(load.BitsOf(asked, k), i, true) {
+				rows++
+			}
 		}
 		first += c.Rows
 		receipt := decode.Vector{Type: stageColumns[3].Type, Bits: load.BitsOf(tb.ByReceipt, k)}
 		if receipt.Bits == nil {
 			receipt.Bits = make([]byte, (c.Rows+7)/8)
 		}
-		pages = append(pages, Page{Rows: c.Rows, Keep: load.BitsOf(tb.Keep, k), Columns: []decode.Vector{places, c.Columns[load.IDColumn], c.Columns[load.TimeColumn], receipt}})
+		pages = append(pages, Page{Rows: c.Rows, Keep: load.BitsOf(asked, k), Columns: []decode.Vector{places, c.Columns[load.IDColumn], c.Columns[load.TimeColumn], receipt}})
 	}
-	return pages
+	return pages, rows
 }
 
 // repeatsQuery gives every pair of a staged row and a row of the table that it
@@ -93,17 +99,9 @@ func timeOf(us int64) time.Time {
 	return time.UnixMicro(min(max(us, first), last)).UTC()
 }
 
-// A repeat is a row of the batch and one of the table that it repeats.
-type repeat struct {
-	place int64  // in the batch
-	hash  string // of the one in the table
-	time  int64  // of the one in the table, microseconds
-}
-
-// repeats returns what repeatsQuery gives, in the order of the batch and, for
-// each row of it, of times.
-func (l *loading) repeats(query string) ([]repeat, error) {
-	var all []repeat
+// twins returns what repeatsQuery gives, in the order of the batch.
+func (l *loading) twins(query string) ([]load.Twin, error) {
+	var all []load.Twin
 	err := l.tx.Query(l.ctx, query, func(v []any) error {
 		place, ok1 := v[0].(int64)
 		hash, ok2 := v[1].(string)
@@ -111,43 +109,9 @@ func (l *loading) repeats(query string) ([]repeat, error) {
 		if !ok1 || !ok2 || !ok3 {
 			return fmt.Errorf("%w: a repeat is %v", arbalest.ErrCorrupt, v)
 		}
-		all = append(all, repeat{place, hash, at.UnixMicro()})
+		all = append(all, load.Twin{Row: int(place), Hash: hash, Time: at.UnixMicro()})
 		return nil
 	})
-	slices.SortFunc(all, func(a, b repeat) int { return cmp.Or(cmp.Compare(a.place, b.place), cmp.Compare(a.time, b.time)) })
+	slices.SortFunc(all, func(a, b load.Twin) int { return cmp.Compare(a.Row, b.Row) })
 	return all, err
-}
-
-// leaveOut returns the batch's Keep without repeats, of which it tells the
-// tally. Of several rows of the table that a row repeats, one with the same hash
-// is it, else the earliest.
-func leaveOut(tb *load.TableBatch, t *load.Tally, all []repeat) [][]byte {
-	keep := make([][]byte, len(tb.Chunks))
-	for k := range keep {
-		keep[k] = load.BitsOf(tb.Keep, k)
-	}
-	k, first, copied := 0, int64(0), -1
-	for i := 0; i < len(all); {
-		same := all[i:]
-		if n := slices.IndexFunc(same, func(r repeat) bool { return r.place != all[i].place }); n >= 0 {
-			same = same[:n]
-		}
-		i += len(same)
-		for same[0].place-first >= int64(tb.Chunks[k].Rows) {
-			first += int64(tb.Chunks[k].Rows)
-			k++
-		}
-		row := int(same[0].place - first)
-		own := string(load.Text(&tb.Chunks[k].Columns[load.HashColumn], row))
-		kept := same[0].hash
-		if slices.ContainsFunc(same, func(r repeat) bool { return r.hash == own }) {
-			kept = own
-		}
-		t.Repeat(tb.Chunks[k], row, kept)
-		if copied != k {
-			keep[k], copied = load.CopyBits(keep[k], tb.Chunks[k].Rows), k
-		}
-		keep[k][row/8] &^= 1 << (row % 8)
-	}
-	return keep
 }

@@ -42,7 +42,6 @@ type Row struct {
 	Received  string // a second after Time if empty, and Time itself if ByReceipt
 	Hash      string // 16 zeros if empty
 	ByReceipt bool
-	Dropped   bool // repeats an earlier row of the batch: Keep is clear
 	// Values are those of the table's columns and, if it was not declared, the
 	// properties: nil for NULL, else bool, int, float64 or, for DECIMAL, times
 	// and text, string.
@@ -54,8 +53,6 @@ type Object struct {
 	Commit arbalest.Seq
 	Rows   []Row
 	Errors []decode.LoadError // Object and Time are filled in
-	// Repeats and Conflicts are those of the rows that are Dropped.
-	ConflictRows []load.Conflict // Object and Time are filled in
 }
 
 // Micros reads a time of RFC 3339 in microseconds. It panics if it cannot.
@@ -70,7 +67,7 @@ func Micros(s string) int64 {
 // Batch makes a table's part of a batch, in chunks of at most chunkRows rows.
 // An object's hour is that of its first row or error.
 func Batch(table arbalest.Table, chunkRows int, objects ...Object) load.TableBatch {
-	b := load.TableBatch{Table: table, Repeats: make([]int64, len(objects)), Conflicts: make([]int64, len(objects))}
+	b := load.TableBatch{Table: table}
 	var rows []Row
 	var places []decode.LoadError // object and line of each row
 	for i, o := range objects {
@@ -83,20 +80,12 @@ func Batch(table arbalest.Table, chunkRows int, objects ...Object) load.TableBat
 		for _, r := range o.Rows {
 			line++
 			rows, places = append(rows, r), append(places, decode.LoadError{Object: int32(i), Line: line})
-			if r.Dropped {
-				b.Repeats[i]++
-			}
 		}
 		stored := line
 		for _, e := range o.Errors {
 			if !e.Loaded {
 				stored++
 			}
-		}
-		for _, c := range o.ConflictRows {
-			c.Object, c.Time = int32(i), at
-			b.ConflictRows = append(b.ConflictRows, c)
-			b.Conflicts[i]++
 		}
 		b.Objects = append(b.Objects, load.ObjectRef{Commit: o.Commit, Object: arbalest.Object{
 			Key: arbalest.Partition{Event: table.Event, Hour: hour}.Prefix() + arbalest.Key(fmt.Sprintf("%s-%d.ndjson", o.Commit, i)), Event: table.Event, Hour: hour, Events: stored,
@@ -118,7 +107,7 @@ func Batch(table arbalest.Table, chunkRows int, objects ...Object) load.TableBat
 			b.Chunks[0].Errors = append(b.Chunks[0].Errors, e)
 		}
 	}
-	return b
+	return load.FindRepeats(b)
 }
 
 func addChunk(b *load.TableBatch, rows []Row, places []decode.LoadError) {
@@ -130,8 +119,6 @@ func addChunk(b *load.TableBatch, rows []Row, places []decode.LoadError) {
 			c.Columns[i].Offsets = []int32{0}
 		}
 	}
-	var keep, receipt []byte
-	anyDropped, anyReceipt := false, false
 	for k, r := range rows {
 		at, received, hash := Micros(r.Time), int64(0), r.Hash
 		switch {
@@ -149,16 +136,8 @@ func addChunk(b *load.TableBatch, rows []Row, places []decode.LoadError) {
 			appendValue(&c.Columns[i], k, v)
 		}
 		c.Object, c.Line = append(c.Object, places[k].Object), append(c.Line, places[k].Line)
-		keep, receipt = appendBit(keep, k, !r.Dropped), appendBit(receipt, k, r.ByReceipt)
-		anyDropped, anyReceipt = anyDropped || r.Dropped, anyReceipt || r.ByReceipt
 	}
-	if !anyDropped {
-		keep = nil
-	}
-	if !anyReceipt {
-		receipt = nil
-	}
-	b.Chunks, b.Keep, b.ByReceipt = append(b.Chunks, c), append(b.Keep, keep), append(b.ByReceipt, receipt)
+	b.Chunks = append(b.Chunks, c)
 }
 
 func isText(k arbalest.Kind) bool {

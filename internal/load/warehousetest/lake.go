@@ -1,0 +1,125 @@
+package warehousetest
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/zeebo/xxh3"
+
+	"arbalest"
+	"arbalest/internal/blob"
+	"arbalest/internal/lake"
+	"arbalest/internal/load"
+)
+
+// randomLake has random events of few ids and hours, with and without a time of
+// their own, of one declared table and one that is not. Most ids have several
+// events, of which some have other properties; of those some have a text that
+// not every warehouse can have.
+func randomLake(s *suite, random *rand.Rand) *lake.Lake {
+	s.Helper()
+	l, err := lake.Open(blob.NewMemory(), lake.Options{})
+	if err != nil {
+		s.Fatal(err)
+	}
+	start := time.Date(2015, 8, 18, 0, 0, 0, 0, time.UTC)
+	ids := 5 + random.IntN(40)
+	for range 8 {
+		var lines []byte
+		for range 1 + random.IntN(40) {
+			received := start.Add(time.Duration(random.IntN(50*60)) * time.Minute)
+			at := start.Add(time.Duration(random.IntN(50*6)) * 10 * time.Minute)
+			if random.IntN(3) == 0 {
+				at = received
+			}
+			p := fmt.Appendf(nil, `{"n":%d}`, random.IntN(3))
+			if random.IntN(8) == 0 {
+				p = []byte(`{"n":7,"v":"a\u0000b"}`)
+			}
+			lines = arbalest.AppendLine(lines, arbalest.Event{ID: fmt.Sprint(random.IntN(ids)), Name: []arbalest.EventName{"strict", "open"}[random.IntN(2)], Time: at, Received: received, Hash: xxh3.Hash(p), Properties: p})
+		}
+		if _, err := l.NewWriter().AppendLines(s.Context(), lines); err != nil {
+			s.Fatal(err)
+		}
+		for {
+			sorted, err := l.Sort(s.Context())
+			if err != nil {
+				s.Fatal(err)
+			}
+			if sorted.Commit == 0 {
+				break
+			}
+		}
+	}
+	return l
+}
+
+// testBatchesOfAnySize loads random lakes in batches of one object each, of
+// some, and of all there is: tables, books and conflicts are the same.
+func testBatchesOfAnySize(s *suite) {
+	queries := []string{
+		"SELECT event_id, event_time, received_at, event_hash, n, v FROM strict",
+		"SELECT event_id, event_time, received_at, event_hash, n, v, properties FROM open",
+		"SELECT table_name, event_id, event_time, kept_hash, other_hash, object, line FROM arbalest.conflicts",
+		"SELECT table_name, object, line, event_id, event_time, column_name, value, loaded FROM arbalest.load_errors",
+		`SELECT "commit", table_name, event, hour, CAST(sum(objects) AS BIGINT), CAST(sum(stored) AS BIGINT), CAST(sum(loaded) AS BIGINT), CAST(sum(repeats) AS BIGINT),
+			CAST(sum(conflicts) AS BIGINT), CAST(sum(errors) AS BIGINT) FROM arbalest.journal GROUP BY "commit", table_name, event, hour`,
+		"SELECT event, hour, received, stored, rejected, loaded, repeats, conflicts, errors, not_loaded FROM arbalest.books",
+	}
+	opts := load.Options{Workers: 2, Declared: []arbalest.Table{{Name: "strict", Event: "strict", Version: 1, Columns: []arbalest.Column{Col("n", "INTEGER"), Col("v", "VARCHAR(10)")}}}}
+	for range 2 {
+		seed := rand.Uint64()
+		s.Logf("seed %d", seed)
+		random := rand.New(rand.NewPCG(seed, 0))
+		l := randomLake(s, random)
+		var first [][]string
+		for _, opts.BatchBytes = range []int64{1, 1 + random.Int64N(3000), 1 + random.Int64N(20_000), math.MaxInt32} {
+			if err := s.w.Reset(s.Context()); err != nil {
+				s.Fatal(err)
+			}
+			s.loadLake(l, opts)
+			for i, sql := range queries {
+				var rows []string
+				for _, row := range s.query(sql) {
+					rows = append(rows, strings.Join(row, " | "))
+				}
+				if len(first) < len(queries) {
+					first = append(first, rows)
+				}
+				s.wantSame(fmt.Sprintf("seed %d, in batches of %d bytes: %s", seed, opts.BatchBytes, sql), rows, first[i])
+			}
+			if s.Failed() {
+				return
+			}
+		}
+		if len(first[2]) == 0 {
+			s.Errorf("seed %d: no conflicts", seed)
+		}
+	}
+}
+
+// loadLake loads all there is.
+func (s *suite) loadLake(l *lake.Lake, opts load.Options) {
+	s.Helper()
+	for loader := load.New(l, s.w, opts); ; {
+		r, err := loader.Once(s.Context())
+		if err != nil {
+			s.Fatal(err)
+		}
+		for table, stall := range r.Progress.Stalled {
+			s.Fatalf("%s is stalled: %s", table, stall.Reason)
+		}
+		if r.Idle {
+			return
+		}
+	}
+}
+
+// without returns the lines that others have not.
+func without(lines, others []string) []string {
+	return slices.DeleteFunc(slices.Clone(lines), func(line string) bool { return slices.Contains(others, line) })
+}
