@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/zeebo/xxh3"
 
@@ -61,37 +62,57 @@ func (l *Lake) Check(ctx context.Context, o arbalest.Object, visit func(line []b
 // but in no commit yet, and invalid ones. It reads all of landing.
 func (l *Lake) Unsorted(ctx context.Context) (stored, rejected map[arbalest.Partition]int64, err error) {
 	stored, rejected = map[arbalest.Partition]int64{}, map[arbalest.Partition]int64{}
-	head, err := l.Head(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
-	consumed, err := l.consumed(ctx, head)
-	if err != nil {
-		return nil, nil, err
-	}
-	infos, err := l.Landing(ctx)
+	segments, err := l.unsorted(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
 	s := sorter{lake: l}
-	for _, info := range infos {
-		if consumed[info.Key] {
-			continue
-		}
-		packed, err := l.readAll(ctx, info.Key)
+	for _, segment := range segments {
+		packed, err := l.readAll(ctx, segment)
 		if errors.Is(err, arbalest.ErrUnknown) {
 			continue // sorted meanwhile
 		}
 		if err != nil {
 			return nil, nil, err
 		}
-		events, err := s.split(packed, info.Key, rejected, map[arbalest.Hour][]byte{})
-		if err != nil && !errors.Is(err, arbalest.ErrCorrupt) {
+		rejections := map[arbalest.Partition]int64{}
+		events, err := s.split(packed, segment, rejections, map[arbalest.Hour][]byte{})
+		switch {
+		case errors.Is(err, arbalest.ErrCorrupt): // sort keeps it as one
+			rejections = map[arbalest.Partition]int64{{Hour: arbalest.HourOf(time.Now())}: 1}
+		case err != nil:
 			return nil, nil, err
 		}
 		for _, e := range events {
 			stored[e.where]++
 		}
+		for p, n := range rejections {
+			rejected[p] += n
+		}
 	}
 	return stored, rejected, nil
+}
+
+// unsorted publishes what was gathered, and lists the segments in landing that no
+// commit has consumed.
+func (l *Lake) unsorted(ctx context.Context) ([]arbalest.Key, error) {
+	head, err := l.Head(ctx)
+	if err != nil {
+		return nil, err
+	}
+	consumed, err := l.consumed(ctx, head)
+	if err != nil {
+		return nil, err
+	}
+	infos, err := l.Landing(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var segments []arbalest.Key
+	for _, info := range infos {
+		if !consumed[info.Key] {
+			segments = append(segments, info.Key)
+		}
+	}
+	return segments, nil
 }

@@ -13,6 +13,7 @@ const (
 	landingPrefix  = "_landing/"
 	logPrefix      = "_log/"
 	rejectedFolder = "_rejected/"
+	replayedFolder = "_replayed/"
 	tablesPrefix   = "_tables/"
 )
 
@@ -69,7 +70,12 @@ func rejectedKey(segment arbalest.Key, hour arbalest.Hour) (arbalest.Key, error)
 	if err != nil {
 		return "", err
 	}
-	return arbalest.Key(fmt.Sprintf("%s%s/%s-%012d%s", rejectedFolder, hour, writer, n, suffixZstd)), nil
+	return Ref{Hour: hour, Writer: writer, N: n}.key(), nil
+}
+
+// replayedKey names a mark that events that were received in hour were replayed.
+func replayedKey(hour arbalest.Hour, id string) arbalest.Key {
+	return arbalest.Key(replayedFolder + hour.String() + "/" + id + ".json")
 }
 
 func receiptOf(writer string, n uint64) arbalest.Receipt {

@@ -31,7 +31,14 @@ type Rejected struct {
 	Form string
 	// Attributes are arbalest.Event's.
 	Attributes []byte
+	// Origin is set of what was rejected when a body was replayed event by event:
+	// the Ref of that body, and after "@" the byte of it, decoded, where this
+	// begins. What is made of the event, such as its id, follows from it.
+	Origin string
 }
+
+// CorruptSegment is the code of what is no event, but a segment that was damaged.
+const CorruptSegment = "corrupt_segment"
 
 // rejectedPrefix begins the line of a rejected event, as `{"_event":` begins
 // that of an accepted one.
@@ -49,6 +56,7 @@ type rejectedJSON struct {
 		Truncated  bool               `json:"truncated"`
 		Form       string             `json:"form"`
 		Attributes json.RawMessage    `json:"attributes"`
+		Origin     string             `json:"origin"`
 	} `json:"_rejected"`
 	Body   *string `json:"body"`
 	Base64 []byte  `json:"body_base64"`
@@ -86,6 +94,10 @@ func AppendRejected(dst []byte, r Rejected) []byte {
 	if len(r.Attributes) > 0 {
 		dst = append(append(dst, `,"attributes":`...), r.Attributes...)
 	}
+	if r.Origin != "" {
+		dst = append(dst, `,"origin":`...)
+		dst = appendText(dst, r.Origin)
+	}
 	if utf8.Valid(r.Body) {
 		dst = append(dst, `},"body":`...)
 		dst = arbalest.AppendString(dst, string(r.Body))
@@ -114,7 +126,7 @@ func ParseRejected(line []byte) (Rejected, error) {
 		return Rejected{}, fmt.Errorf("%w: rejected event %.60q: %v", arbalest.ErrCorrupt, line, err)
 	}
 	m := j.Rejected
-	r := Rejected{Code: m.Code, Reason: m.Reason, Event: m.Event, ID: m.ID, Hour: m.Hour, Received: m.Received, Index: m.Index, Body: j.Base64, Truncated: m.Truncated, Form: m.Form, Attributes: m.Attributes}
+	r := Rejected{Code: m.Code, Reason: m.Reason, Event: m.Event, ID: m.ID, Hour: m.Hour, Received: m.Received, Index: m.Index, Body: j.Base64, Truncated: m.Truncated, Form: m.Form, Attributes: m.Attributes, Origin: m.Origin}
 	switch {
 	case m.Code == "":
 		return Rejected{}, fmt.Errorf("%w: rejected event %.60q has no code", arbalest.ErrCorrupt, line)

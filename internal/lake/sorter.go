@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/zeebo/xxh3"
 	"golang.org/x/sync/errgroup"
@@ -56,12 +57,10 @@ func (s *sorter) take(ctx context.Context, segment arbalest.Key) error {
 	rejected := map[arbalest.Hour][]byte{}
 	events, err := s.split(packed, segment, rejections, rejected)
 	if errors.Is(err, arbalest.ErrCorrupt) {
-		hour := arbalest.HourOf(s.plan.Created)
+		r := damaged(err, packed, s.plan.Created)
 		events = nil
-		rejections = map[arbalest.Partition]int64{{Hour: hour}: 1}
-		rejected = map[arbalest.Hour][]byte{hour: AppendRejected(nil, Rejected{
-			Code: "corrupt_segment", Reason: err.Error() + ": the segment's bytes are kept here as they are", Hour: hour, Received: s.plan.Created, Body: packed,
-		})}
+		rejections = map[arbalest.Partition]int64{{Hour: r.Hour}: 1}
+		rejected = map[arbalest.Hour][]byte{r.Hour: AppendRejected(nil, r)}
 	} else if err != nil {
 		return err
 	}
@@ -78,6 +77,11 @@ func (s *sorter) take(ctx context.Context, segment arbalest.Key) error {
 		return s.flush(ctx)
 	}
 	return nil
+}
+
+// damaged is the record of a segment that cannot be read.
+func damaged(why error, packed []byte, at time.Time) Rejected {
+	return Rejected{Code: CorruptSegment, Reason: why.Error() + ": the segment's bytes are kept here as they are", Hour: arbalest.HourOf(at), Received: at, Body: packed}
 }
 
 // split parses a segment: its events, and by hour of receipt the lines of what
