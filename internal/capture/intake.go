@@ -147,9 +147,6 @@ func (in *intake) take(body []byte, at, end int, compact bool) error {
 		return err
 	}
 	f := in.reader.read(body, at, compact)
-	if again := in.reader.again; again != nil {
-		in.reader.event.Attributes = again.attributes
-	}
 	if f == nil {
 		f = in.admit(&in.reader.event)
 	}
@@ -232,7 +229,7 @@ func (in *intake) record(src []byte, f *fault, r lake.Rejected) error {
 	r.Index, r.Received = in.rejected+in.accepted, in.reader.received
 	r.Truncated = f.truncated
 	if again := in.reader.again; again != nil {
-		again.trace(&r, f)
+		again.trace(&r)
 	}
 	in.lines.b = lake.AppendRejected(in.lines.b, r)
 	in.rejections = appendRejection(in.rejections, r.Index, f)

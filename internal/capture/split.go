@@ -70,6 +70,8 @@ func (s *splitter) array(at int) error {
 	for first := true; ; first = false {
 		at = space(s.body, at)
 		switch {
+		case at == len(s.body) && s.in.reader.again != nil:
+			return nil // what was kept of an array need not end
 		case at == len(s.body):
 			return s.breaks(at, NotJSON, "the array does not end")
 		case s.body[at] == ']' && first:
@@ -79,7 +81,7 @@ func (s *splitter) array(at int) error {
 		}
 		end, compact, bad := s.scan(at)
 		if bad != nil {
-			if end = elementEnd(s.body, at); end < 0 {
+			if end = s.elementEnd(at); end < 0 {
 				return s.breaks(at, bad.code, fmt.Sprintf("the array breaks in the event that begins here: %s", bad.reason))
 			}
 		}
@@ -91,6 +93,7 @@ func (s *splitter) array(at int) error {
 			at++
 		case at < len(s.body) && s.body[at] == ']':
 			return s.afterArray(at + 1)
+		case at < len(s.body) && s.body[at] == '{' && s.in.reader.again != nil:
 		default:
 			return s.breaks(at, NotJSON, "there must be a comma or ']' after an event")
 		}
@@ -107,11 +110,13 @@ func (s *splitter) afterArray(at int) error {
 
 // breaks rejects all that is left as one.
 func (s *splitter) breaks(at int, code Code, why string) error {
+	s.in.reader.again.stand(at)
 	return s.in.reject(s.body[at:], faultf(code, "byte %d of the body: %s; what came before is looked at, from there on nothing is: mend it and send it again", at, why))
 }
 
 // tooMany rejects all that is left as one.
 func (s *splitter) tooMany(at int) error {
+	s.in.reader.again.stand(at)
 	return s.in.reject(s.body[at:], faultf(TooManyRejected, "%d events of this request are invalid: the rest, from byte %d of the body on, was not looked at; send it again in smaller requests", s.in.rejected, at))
 }
 
@@ -145,6 +150,7 @@ func (s *splitter) scan(at int) (end int, compact bool, bad *misstep) {
 }
 
 func (s *splitter) give(at, end int, compact bool, bad *misstep) error {
+	s.in.reader.again.stand(at)
 	if bad != nil {
 		return s.in.rejectEvent(bytes.TrimRight(s.body[at:end], " \t\r\n"), bad.fault)
 	}
@@ -176,13 +182,18 @@ func nextLine(body []byte, at int) int {
 
 // elementEnd returns where the array's element at body[at] ends, or -1 where
 // that cannot be told: it is then not JSON at all, in distinction from JSON
-// that is refused for what it says.
-func elementEnd(body []byte, at int) int {
-	end := closing(body, at)
-	if end < 0 || !json.Valid(body[at:end]) {
-		return -1
+// that is refused for what it says. Of what is replayed it is enough that its
+// brackets close, and that the array goes on or ends after it.
+func (s *splitter) elementEnd(at int) int {
+	end := closing(s.body, at)
+	switch {
+	case end < 0:
+	case json.Valid(s.body[at:end]):
+		return end
+	case s.in.reader.again != nil && s.body[at] == '{' && s.inArray(end):
+		return end
 	}
-	return end
+	return -1
 }
 
 // closing returns the index after the bracket that closes the value at

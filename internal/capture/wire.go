@@ -38,6 +38,8 @@ type reader struct {
 
 	ids      *idSource
 	received time.Time // UTC, in whole milliseconds
+	now      time.Time // as received, unless the event is replayed
+	again    *again    // what is replayed; nil for nothing
 	// attributes are those of all events of the request.
 	attributes []byte
 	madeID     [36]byte
@@ -177,7 +179,15 @@ func (r *reader) time() *fault {
 		from = `the property "timestamp"`
 		f = r.spelledTime(property, `the property "timestamp" is not a time: %.80q; send a string such as "2015-08-18T07:38:40Z", or the event's time as "timestamp" beside "data"`)
 	}
-	if r.wire.id == nil {
+	switch {
+	case r.wire.id == nil && r.again != nil:
+		r.again.id(&r.madeID)
+		r.event.ID = text(r.madeID[:])
+		if from == "" {
+			r.event.Time, r.timed = r.received, true
+			return nil
+		}
+	case r.wire.id == nil:
 		ms := r.ids.next(&r.madeID, r.received.UnixMilli())
 		r.event.ID = text(r.madeID[:])
 		if from == "" {
@@ -193,9 +203,9 @@ func (r *reader) time() *fault {
 		}
 		from = `the time in "id"`
 	}
-	if ahead := r.received.Add(maxAhead); f == nil && r.event.Time.After(ahead) {
+	if ahead := r.now.Add(maxAhead); f == nil && r.event.Time.After(ahead) {
 		return faultf(Future, `the event's time, %s, is more than a day in the future (it is %s): send the time at which it happened as "timestamp"; it was taken from %s`,
-			r.event.Time.UTC().Format(arbalest.TimeLayout), r.received.Format(arbalest.TimeLayout), from)
+			r.event.Time.UTC().Format(arbalest.TimeLayout), r.now.Format(arbalest.TimeLayout), from)
 	}
 	r.timed = f == nil
 	return f
