@@ -24,6 +24,7 @@ var mayImport = map[string][]string{
 	"internal/decode":                 {},
 	"internal/lake":                   {"internal/blob"},
 	"internal/capture":                {"internal/decode", "internal/lake"},
+	"internal/form":                   {"internal/capture", "internal/decode"},
 	"internal/load":                   {"internal/decode", "internal/lake"},
 	"internal/load/warehousetest":     {"internal/blob", "internal/decode", "internal/lake", "internal/load"},
 	"internal/duckdb":                 {"internal/decode", "internal/load", "internal/warehouse"},
@@ -38,7 +39,7 @@ var mayImport = map[string][]string{
 	"internal/redshift/redshifttest":  {"internal/blob", "internal/postgres/postgrestest"},
 	"connect":                         {"internal/blob", "internal/duckdb", "internal/load", "internal/postgres", "internal/redshift", "internal/s3", "internal/warehouse"},
 	"pipeline":                        {"internal/blob", "internal/decode", "internal/warehouse"},
-	"cmd/arbalest":                    {"connect", "internal/archive", "internal/blob", "internal/capture", "internal/decode", "internal/lake", "internal/load", "internal/warehouse", "pipeline"},
+	"cmd/arbalest":                    {"connect", "internal/archive", "internal/blob", "internal/capture", "internal/decode", "internal/form", "internal/lake", "internal/load", "internal/warehouse", "pipeline"},
 	"bench":                           {"internal/archive", "internal/blob", "internal/capture", "internal/decode", "internal/duckdb", "internal/lake", "internal/load"},
 	"e2e":                             {},
 }

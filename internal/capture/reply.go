@@ -1,8 +1,11 @@
 package capture
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
+
+	"arbalest"
 )
 
 // IsCloudEvent says whether a request is a CloudEvent by its headers, so that
@@ -66,16 +69,28 @@ func (h *Handler) say(w http.ResponseWriter, v verdict, words Words) {
 	h.tell(w, v)
 }
 
-// A Hold is memory that a request in another form takes beside its body and
-// what TakeForeign takes. It counts against the memory bound.
-type Hold struct{ reservation }
+// A Hold is memory that a request in another form takes beside its body, and
+// that counts against the memory bound.
+type Hold struct {
+	reservation
+	beside int // what the request may hold besides, in bytes
+}
 
-// Hold returns one that holds nothing. It is to be released.
-func (h *Handler) Hold() *Hold { return &Hold{reservation{budget: &h.budget}} }
+// Hold returns one, for a request whose body Read has read, that holds nothing.
+// It is to be released.
+func (h *Handler) Hold(body []byte) *Hold {
+	return &Hold{reservation{budget: &h.budget}, 2 * len(body)} // it may be there as it came, too
+}
 
 // Cover raises it to so many bytes in all. The error wraps arbalest.ErrBusy
-// where that may succeed later, and arbalest.ErrTooLarge where it never can.
-func (h *Hold) Cover(total int) error { return h.cover(total) }
+// where that may succeed later, and arbalest.ErrTooLarge where it never can:
+// with what TakeForeign needs, which is as much again, it is over the bound.
+func (h *Hold) Cover(total int) error {
+	if int64(2*total+h.beside) > h.budget.limit {
+		return fmt.Errorf("%w: the request's events need more than the %d bytes that all requests together may hold: send fewer events in a request", arbalest.ErrTooLarge, h.budget.limit)
+	}
+	return h.cover(total)
+}
 
 // Release gives it back.
 func (h *Hold) Release() { h.shrink(0) }
