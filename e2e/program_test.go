@@ -145,9 +145,8 @@ func serve(t *testing.T, dir string, args ...string) *served {
 		s.cmd.Wait()
 		t.Fatalf("serve did not start: %v\n%s", err, s.log)
 	}
-	_, rest, _ := strings.Cut(line, "http://")
-	addr, _, _ := strings.Cut(rest, "/")
-	s.url = "http://" + addr
+	url, _, _ := strings.Cut(strings.TrimPrefix(line, "Capturing at "), "/v1/events")
+	s.url = url
 	return s
 }
 

@@ -21,6 +21,14 @@ import (
 type config struct {
 	// Listen is the address that serve captures on. Defaults to 127.0.0.1:8080.
 	Listen string `yaml:"listen"`
+	// Keys is the file of write keys, in the data directory if its path is
+	// relative. Defaults to keys.yaml.
+	Keys string `yaml:"keys"`
+	// Insecure says that without any key serve may listen on other addresses than
+	// those of this machine.
+	Insecure bool `yaml:"insecure"`
+	// TLS is what capture is served with. Defaults to none.
+	TLS tlsConfig `yaml:"tls"`
 	// Store is the object store's URL, in which ${NAME} is replaced from the
 	// environment. Defaults to the directory store in the data directory, to
 	// which a relative path is relative.

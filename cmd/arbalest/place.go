@@ -15,6 +15,7 @@ import (
 
 	"arbalest"
 	"arbalest/connect"
+	"arbalest/internal/keys"
 )
 
 // A place is a data directory:
@@ -22,6 +23,7 @@ import (
 //	arbalest.yaml      the configuration, if there is one
 //	store/             the object store, unless it is elsewhere: all that must be kept
 //	warehouse.duckdb   the warehouse, unless it is elsewhere: rebuild makes it again
+//	keys.yaml          who may send events, if there are keys
 //	serve.json         how to reach the serve that runs on it
 type place struct {
 	dir    string
@@ -29,6 +31,17 @@ type place struct {
 }
 
 func (p place) servant() string { return filepath.Join(p.dir, "serve.json") }
+
+// keys returns the file of the place's write keys.
+func (p place) keys(c config) keys.File { return keys.File(p.file(cmp.Or(c.Keys, "keys.yaml"))) }
+
+// file returns the path of a file, which is in the directory if it is relative.
+func (p place) file(path string) string {
+	if filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(p.dir, path)
+}
 
 // store returns the URL of the place's store.
 func (p place) store(c config) string { return p.within(cmp.Or(c.Store, "store")) }

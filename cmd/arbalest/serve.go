@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"runtime/debug"
@@ -19,6 +18,7 @@ import (
 	"arbalest"
 	"arbalest/connect"
 	"arbalest/internal/capture"
+	"arbalest/internal/keys"
 	"arbalest/internal/lake"
 )
 
@@ -36,6 +36,7 @@ const grace = 30 * time.Second
 
 func newServe() *cobra.Command {
 	var listen string
+	var debugging bool
 	cmd := &cobra.Command{
 		Use:   "serve --data DIR",
 		Short: "Capture events over HTTP, sort and load them, until told to stop",
@@ -48,6 +49,7 @@ a second one stops at once, and loses nothing that was acknowledged.
 	}
 	p := placeFlags(cmd)
 	cmd.Flags().StringVar(&listen, "listen", "", "address to capture on (default 127.0.0.1:8080)")
+	cmd.Flags().BoolVar(&debugging, "debug", false, "log requests that are refused, too")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if err := p.resolve(false); err != nil {
 			return err
@@ -59,7 +61,11 @@ a second one stops at once, and loses nothing that was acknowledged.
 		if listen != "" {
 			c.Listen = listen
 		}
-		log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))
+		level := slog.LevelInfo
+		if debugging {
+			level = slog.LevelDebug
+		}
+		log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: level}))
 		s, err := startServer(cmd.Context(), *p, c, log)
 		if err != nil {
 			return err
@@ -78,8 +84,12 @@ type server struct {
 	engine  *engine
 	landing *lake.Gatherer
 	capture *capture.Handler
-	front   *capture.Front
+	front   frontage
 	control *control
+
+	keys        *keys.Ring
+	certificate *certificate // nil without TLS
+
 	every   time.Duration
 	wake    chan struct{} // something landed
 	landed  atomic.Int64  // bytes of lines since the last pass began
@@ -108,6 +118,9 @@ func startServer(ctx context.Context, p place, c config, log *slog.Logger) (*ser
 	}
 	c = c.forServe(connect.IsRemote(p.store(c)))
 	s := &server{log: log, engine: e, every: time.Duration(c.SortEvery), wake: make(chan struct{}, 1), full: make(chan struct{}, 1), failed: make(chan error, 1)}
+	if err := s.secure(p, c); err != nil {
+		return nil, errors.Join(err, e.Close())
+	}
 	if err := s.listen(c); err != nil {
 		return nil, errors.Join(err, e.Close())
 	}
@@ -117,6 +130,7 @@ func startServer(ctx context.Context, p place, c config, log *slog.Logger) (*ser
 	loops, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop = stop
 	s.loops.Go(func() { s.follow(loops) })
+	s.loops.Go(func() { s.watch(loops) })
 	for _, p := range pipelines {
 		s.loops.Go(func() { e.runBy(loops, p, log) })
 	}
@@ -130,25 +144,19 @@ func (s *server) listen(c config) error {
 	s.metrics = newPassMetrics(registry)
 	handler, err := capture.New(capture.Options{
 		Appender: waker{s.landing, s, int64(c.SortBytes)},
-		Tracker:  s.engine, Registry: registry,
+		Tracker:  s.engine, Registry: registry, Gate: s.keys, Log: s.log,
 		Linger: time.Duration(*c.Linger), Writers: c.writers, Durability: c.durability,
 		MaxBody: int(c.Limits.Body), MaxEvent: int(c.Limits.Event), MaxBytesInFlight: int(c.Limits.InFlight),
 	})
 	if err != nil {
 		return err
 	}
-	if c.Listen == "" {
-		c.Listen = "127.0.0.1:8080"
-	}
-	ln, err := net.Listen("tcp", c.Listen)
+	ln, err := s.open(c)
 	if err != nil {
-		return fmt.Errorf("listen on %s: %w: choose another address with --listen", c.Listen, err)
+		return err
 	}
-	if addr, ok := ln.Addr().(*net.TCPAddr); ok && !addr.IP.IsLoopback() {
-		s.log.Warn("anyone who reaches this address can send events: put a proxy that checks them in front, or listen on 127.0.0.1", "address", addr.String())
-	}
-	s.capture, s.url = handler, "http://"+ln.Addr().String()
-	s.front = capture.NewFront(handler, &http.Server{Handler: handler, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn)})
+	s.capture, s.url = handler, s.scheme()+ln.Addr().String()
+	s.front = s.frontOf(handler, handler)
 	s.loops.Go(func() {
 		if err := s.front.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
 			s.failed <- fmt.Errorf("capture on %s: %w", ln.Addr(), err)
