@@ -44,21 +44,6 @@ type Appender interface {
 	Append(ctx context.Context, packed []byte, size int) (arbalest.Receipt, error)
 }
 
-// A Policy is what is done with the properties of an event's name at the door.
-type Policy interface {
-	// Admit takes the properties as they came, a valid JSON object without white
-	// space, and returns those that are to be stored: the same slice, or another
-	// such object. What is not to be stored as an event is refused with a reason.
-	// It is called by many goroutines at once.
-	Admit(properties []byte) ([]byte, *Refusal)
-}
-
-// A Refusal is why an event is rejected.
-type Refusal struct {
-	Code   Code
-	Reason string // a sentence that says what to do
-}
-
 // Options say how to capture. Sizes are in bytes.
 type Options struct {
 	// Appender is where segments go. It is required.
@@ -107,6 +92,10 @@ type Options struct {
 	// Policies gives what is to be done with events of a name, nil for nothing.
 	// It is called for every event, by many goroutines at once. Defaults to none.
 	Policies func(arbalest.EventName) Policy
+	// Guarded says that there are events of which not everything may be stored:
+	// of a rejected event whose body is not JSON, or whose name is not valid,
+	// the body is then not kept, since it may be one of them. Defaults to false.
+	Guarded bool
 	// Log is told of requests that are refused, each by its X-Request-Id.
 	// Defaults to none.
 	Log *slog.Logger

@@ -33,13 +33,14 @@ const (
 	BadForm          Code = "bad_form" // of another protocol: what that demands is not there
 	BadSchema        Code = "bad_schema"
 	NotAllowed       Code = "not_allowed" // the key may not send the event
+	Discarded        Code = "discarded"   // the event's contract says to: the sender need do nothing
 )
 
 // codes are all codes, so that each has its counter from the start.
 var codes = [...]Code{
 	NotJSON, InvalidUTF8, LoneSurrogate, DuplicateKey, TooDeep, NotObject, UnknownMember, BadName, BadID,
 	IDTooLong, BadTime, Future, BadData, ReservedProperty, EventTooLarge, BodyTooLarge, BadEncoding, TooManyRejected,
-	BadForm, BadSchema, NotAllowed,
+	BadForm, BadSchema, NotAllowed, Discarded,
 }
 
 // A fault is why an event is rejected.

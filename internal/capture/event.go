@@ -92,7 +92,7 @@ func (h *Handler) post(ctx context.Context, in *intake, body io.Reader, length i
 	switch {
 	case over:
 		v.status, v.reason = http.StatusRequestEntityTooLarge, "the body is too large, and is kept"
-	case in.accepted == 0:
+	case in.accepted == 0 && in.rejected > in.discarded:
 		v.status, v.reason = http.StatusBadRequest, "no event is valid, and they are kept"
 	}
 	return v

@@ -23,6 +23,9 @@ type Foreign struct {
 	Raw []byte
 	// Form is the form's name: "cloudevents".
 	Form string
+	// Protected says that this is a rejected event again, of whose record that
+	// is said: its policy's Protect has had it.
+	Protected bool
 }
 
 // An Outcome says what became of a foreign event: nil if it is durable, else why
@@ -60,7 +63,7 @@ func (h *Handler) TakeForeign(ctx context.Context, events []Foreign, pass Pass) 
 			outcomes[i] = &Refusal{f.code, f.reason}
 		}
 	}
-	taken = Taken{Accepted: in.accepted, Rejected: in.rejected}
+	taken = Taken{Accepted: in.accepted, Rejected: in.rejected, Discarded: in.discarded}
 	if len(events) == 0 {
 		return taken, outcomes, nil
 	}
@@ -82,7 +85,7 @@ func (in *intake) takeForeign(e *Foreign) (*fault, error) {
 		if e.Name.Validate() == nil {
 			r.Event = e.Name
 		}
-		return f, in.record(e.Raw, f, r)
+		return f, in.record(e.Raw, f, r, false)
 	}
 	wire := in.spell(e)
 	if err := in.cover(in.holds() + 2*len(wire) + len(e.Attributes) + maxEnvelope); err != nil {
@@ -99,19 +102,19 @@ func (in *intake) takeForeign(e *Foreign) (*fault, error) {
 		if e.Name.Validate() == nil {
 			r.Event = e.Name
 		}
-		return bad.fault, in.record(wire, bad.fault, r)
+		return bad.fault, in.record(wire, bad.fault, r, false)
 	}
 	f := in.reader.read(wire, 0, compact)
 	in.reader.event.Attributes = e.Attributes
 	if f == nil {
-		f = in.admit(&in.reader.event)
+		f = in.admit(&in.reader.event, e.Protected)
 	}
 	if f != nil {
-		return f, in.record(wire, f, in.rejectedEvent())
+		r := in.rejectedEvent()
+		r.Protected = e.Protected
+		return f, in.record(wire, f, r, true)
 	}
-	in.lines.b = arbalest.AppendLine(in.lines.b, in.reader.event)
-	in.accepted++
-	return nil, in.packFull()
+	return nil, in.accept()
 }
 
 // spell writes a foreign event as POST /v1/events takes it.

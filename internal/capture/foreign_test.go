@@ -62,11 +62,18 @@ func TestForeignEvents(t *testing.T) {
 // upper is a policy that changes and refuses.
 type upper struct{}
 
-func (upper) Admit(properties []byte) ([]byte, *Refusal) {
-	if strings.Contains(string(properties), "secret") {
-		return nil, &Refusal{BadSchema, "it has a secret"}
+func (upper) Admit(e *arbalest.Event, _ bool) *Refusal {
+	if strings.Contains(string(e.Properties), "secret") {
+		return &Refusal{BadSchema, "it has a secret"}
 	}
-	return []byte(strings.ToUpper(string(properties))), nil
+	e.Properties = []byte(strings.ToUpper(string(e.Properties)))
+	return nil
+}
+
+func (upper) Guards() bool { return false }
+
+func (upper) Protect(wire, attributes []byte) ([]byte, []byte, bool, bool) {
+	return nil, nil, false, false
 }
 
 func TestPolicies(t *testing.T) {

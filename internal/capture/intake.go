@@ -9,8 +9,6 @@ import (
 	"sync"
 	"unicode/utf8"
 
-	"github.com/zeebo/xxh3"
-
 	"arbalest"
 	"arbalest/internal/lake"
 )
@@ -28,6 +26,7 @@ type intake struct {
 
 	pass               Pass // of the sender; nil is for all
 	accepted, rejected int
+	discarded          int    // of the rejected ones, by their contracts: nobody's fault
 	codes              []Code // of the rejected ones
 	rejections         []byte // the elements of the answer's "rejected", with commas
 	answer             []byte
@@ -97,7 +96,7 @@ func (in *intake) forget() {
 	in.work.drop(in.buffers)
 	in.lines = in.buffers.get(0)
 	in.rejections, in.codes = in.rejections[:0], in.codes[:0]
-	in.accepted, in.rejected = 0, 0
+	in.accepted, in.rejected, in.discarded = 0, 0, 0
 }
 
 // drop gives the body's buffers back.
@@ -148,37 +147,23 @@ func (in *intake) take(body []byte, at, end int, compact bool) error {
 	}
 	f := in.reader.read(body, at, compact)
 	if f == nil {
-		f = in.admit(&in.reader.event)
+		f = in.admit(&in.reader.event, in.reader.again.guarded())
 	}
 	if f != nil {
-		return in.record(body[at:end], f, in.rejectedEvent())
+		return in.record(body[at:end], f, in.rejectedEvent(), true)
 	}
-	in.lines.b = arbalest.AppendLine(in.lines.b, in.reader.event)
-	in.accepted++
-	return in.packFull()
+	return in.accept()
 }
 
-// admit lets the policy of an event's name look at it, and change its
-// properties.
-func (in *intake) admit(e *arbalest.Event) *fault {
-	if in.pass != nil && !in.pass.Allows(e.Name) {
-		return faultf(NotAllowed, "the key may not send %s: see which events it may with arbalest keys list", e.Name)
+// accept takes the event that the reader was given last.
+func (in *intake) accept() error {
+	e := &in.reader.event
+	if err := in.cover(in.holds() + len(e.Properties) + len(e.Attributes) + maxEnvelope); err != nil {
+		return err
 	}
-	if in.opts.Policies == nil {
-		return nil
-	}
-	p := in.opts.Policies(e.Name)
-	if p == nil {
-		return nil
-	}
-	properties, bad := p.Admit(e.Properties)
-	if bad != nil {
-		return &fault{code: bad.Code, reason: bad.Reason}
-	}
-	if len(properties) != len(e.Properties) || &properties[0] != &e.Properties[0] {
-		e.Properties, e.Hash = properties, xxh3.Hash(properties)
-	}
-	return nil
+	in.lines.b = arbalest.AppendLine(in.lines.b, *e)
+	in.accepted++
+	return in.packFull()
 }
 
 // rejectedEvent is what is known of the event that the reader was given last.
@@ -196,7 +181,7 @@ func (in *intake) rejectedEvent() lake.Rejected {
 
 // reject keeps bytes that no event can be told of.
 func (in *intake) reject(src []byte, f *fault) error {
-	return in.record(src, f, lake.Rejected{Hour: arbalest.HourOf(in.reader.received), Attributes: in.reader.attributes})
+	return in.record(src, f, lake.Rejected{Hour: arbalest.HourOf(in.reader.received), Attributes: in.reader.attributes}, false)
 }
 
 // rejectEvent keeps one event that is not the JSON that is accepted. Where it
@@ -216,24 +201,30 @@ func (in *intake) rejectEvent(src []byte, f *fault) error {
 			r.ID = e.ID
 		}
 	}
-	return in.record(src, f, r)
+	return in.record(src, f, r, false)
 }
 
-// record appends an invalid event to the lines and to the answer.
-func (in *intake) record(src []byte, f *fault, r lake.Rejected) error {
-	need := in.holds() + recordSize(src) + 12*len(f.reason) + 2*maxEnvelope
+// record appends an invalid event to the lines and to the answer. sound says
+// that src is one event, and valid JSON.
+func (in *intake) record(src []byte, f *fault, r lake.Rejected, sound bool) error {
+	r.Protected = r.Protected || in.reader.again.guarded()
+	src, kept := in.guard(src, f, &r, sound)
+	need := in.holds() + recordSize(src) + len(r.Attributes) + 12*(len(f.reason)+len(kept.reason)) + 2*maxEnvelope
 	if err := in.cover(need); err != nil {
 		return err
 	}
-	r.Code, r.Reason, r.Body = string(f.code), f.reason, src
+	r.Code, r.Reason, r.Body = string(f.code), kept.reason, src
 	r.Index, r.Received = in.rejected+in.accepted, in.reader.received
-	r.Truncated = f.truncated
+	r.Truncated = kept.truncated
 	if again := in.reader.again; again != nil {
 		again.trace(&r)
 	}
 	in.lines.b = lake.AppendRejected(in.lines.b, r)
 	in.rejections = appendRejection(in.rejections, r.Index, f)
 	in.rejected++
+	if f.code == Discarded {
+		in.discarded++
+	}
 	in.codes = append(in.codes, f.code)
 	return in.packFull()
 }
@@ -290,7 +281,7 @@ func (in *intake) appendAnswer(dst []byte, receipt arbalest.Receipt) []byte {
 	dst = arbalest.AppendString(dst, in.opts.Durability)
 	dst = append(dst, `,"receipt":`...)
 	dst = arbalest.AppendString(dst, string(receipt))
-	if in.accepted == 0 {
+	if in.accepted == 0 && in.rejected > in.discarded {
 		dst = append(dst, `,"error":`...)
 		dst = arbalest.AppendString(dst, fmt.Sprintf("none of the %d events of this request is valid: \"rejected\" says why; they are kept with their reasons", in.rejected))
 	}

@@ -101,6 +101,9 @@ func (h *Handler) retake(in *intake, k *lake.Kept, dry bool) (Retaken, error) {
 	return r, nil
 }
 
+// Codes returns the codes that something can be rejected with.
+func Codes() []Code { return append(codes[:len(codes):len(codes)], lake.CorruptSegment) }
+
 // unreplayable says why something cannot be replayed at all.
 func unreplayable(k *lake.Kept) *Refusal {
 	switch {
@@ -151,14 +154,15 @@ func (in *intake) add(other *intake) error {
 
 // An again is one that was rejected, while it is replayed.
 type again struct {
-	origin string   // the Ref of what was rejected first, where there were several
-	base   int      // the byte of it, decoded, where this begins
-	at     int      // the byte of this where the event begins that is read
-	first  *Refusal // of an event of it
+	origin    string // the Ref of what was rejected first, where there were several
+	base      int    // the byte of it, decoded, where this begins
+	at        int    // the byte of this where the event begins that is read
+	protected bool
+	first     *Refusal // of an event of it
 }
 
 func newAgain(k *lake.Kept) *again {
-	a := &again{origin: k.Ref.String()}
+	a := &again{origin: k.Ref.String(), protected: k.Protected}
 	if i := strings.LastIndexByte(k.Origin, '@'); i > 0 {
 		if base, err := strconv.Atoi(k.Origin[i+1:]); err == nil {
 			a.origin, a.base = k.Origin[:i], base
@@ -173,6 +177,9 @@ func (a *again) stand(at int) {
 		a.at = at
 	}
 }
+
+// guarded says that privacy rules were applied to it before.
+func (a *again) guarded() bool { return a != nil && a.protected }
 
 func (a *again) place() string { return a.origin + "@" + strconv.Itoa(a.base+a.at) }
 

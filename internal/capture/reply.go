@@ -23,14 +23,15 @@ func IsCloudEvent(header http.Header) bool {
 const cloudType = "application/cloudevents"
 
 // Reply answers a request whose events TakeForeign took as POST /v1/events is
-// answered: 200, or 400 if there were some and none was accepted.
+// answered: 200, or 400 if there were some, none was accepted, and not all were
+// discarded as their contracts say.
 func (h *Handler) Reply(w http.ResponseWriter, taken Taken, outcomes []Outcome) {
 	h.Answer(w, taken.Status(), h.AppendReply(nil, taken, outcomes))
 }
 
 // Status is that of the answer.
 func (t Taken) Status() int {
-	if t.Accepted == 0 && t.Rejected > 0 {
+	if t.Accepted == 0 && t.Rejected > t.Discarded {
 		return http.StatusBadRequest
 	}
 	return http.StatusOK
@@ -38,7 +39,7 @@ func (t Taken) Status() int {
 
 // AppendReply appends the body of Reply, a JSON object on a line.
 func (h *Handler) AppendReply(dst []byte, taken Taken, outcomes []Outcome) []byte {
-	in := intake{opts: &h.opts, accepted: taken.Accepted, rejected: taken.Rejected}
+	in := intake{opts: &h.opts, accepted: taken.Accepted, rejected: taken.Rejected, discarded: taken.Discarded}
 	for i, o := range outcomes {
 		if o != nil {
 			in.rejections = appendRejection(in.rejections, i, &fault{code: o.Code, reason: o.Reason})

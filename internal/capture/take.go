@@ -9,6 +9,7 @@ import (
 // A Taken says what became of events that did not come over HTTP.
 type Taken struct {
 	Accepted, Rejected int
+	Discarded          int // of Rejected, as the events' contracts say
 	Receipt            arbalest.Receipt
 }
 
@@ -23,7 +24,7 @@ func (h *Handler) Take(ctx context.Context, lines []byte) (Taken, error) {
 	if err := s.sequence(0); err != nil {
 		return Taken{}, err
 	}
-	taken := Taken{Accepted: in.accepted, Rejected: in.rejected}
+	taken := Taken{Accepted: in.accepted, Rejected: in.rejected, Discarded: in.discarded}
 	if taken == (Taken{}) {
 		return taken, nil
 	}

@@ -31,6 +31,9 @@ type Rejected struct {
 	Form string
 	// Attributes are arbalest.Event's.
 	Attributes []byte
+	// Protected says that the event's privacy rules have been applied to Body and
+	// Attributes, so that they must not be applied again.
+	Protected bool
 	// Origin is set of what was rejected when a body was replayed event by event:
 	// the Ref of that body, and after "@" the byte of it, decoded, where this
 	// begins. What is made of the event, such as its id, follows from it.
@@ -55,6 +58,7 @@ type rejectedJSON struct {
 		Index      int                `json:"index"`
 		Truncated  bool               `json:"truncated"`
 		Form       string             `json:"form"`
+		Protected  bool               `json:"protected"`
 		Attributes json.RawMessage    `json:"attributes"`
 		Origin     string             `json:"origin"`
 	} `json:"_rejected"`
@@ -91,6 +95,9 @@ func AppendRejected(dst []byte, r Rejected) []byte {
 		dst = append(dst, `,"form":`...)
 		dst = appendText(dst, r.Form)
 	}
+	if r.Protected {
+		dst = append(dst, `,"protected":true`...)
+	}
 	if len(r.Attributes) > 0 {
 		dst = append(append(dst, `,"attributes":`...), r.Attributes...)
 	}
@@ -126,7 +133,7 @@ func ParseRejected(line []byte) (Rejected, error) {
 		return Rejected{}, fmt.Errorf("%w: rejected event %.60q: %v", arbalest.ErrCorrupt, line, err)
 	}
 	m := j.Rejected
-	r := Rejected{Code: m.Code, Reason: m.Reason, Event: m.Event, ID: m.ID, Hour: m.Hour, Received: m.Received, Index: m.Index, Body: j.Base64, Truncated: m.Truncated, Form: m.Form, Attributes: m.Attributes, Origin: m.Origin}
+	r := Rejected{Code: m.Code, Reason: m.Reason, Event: m.Event, ID: m.ID, Hour: m.Hour, Received: m.Received, Index: m.Index, Body: j.Base64, Truncated: m.Truncated, Form: m.Form, Attributes: m.Attributes, Protected: m.Protected, Origin: m.Origin}
 	switch {
 	case m.Code == "":
 		return Rejected{}, fmt.Errorf("%w: rejected event %.60q has no code", arbalest.ErrCorrupt, line)
