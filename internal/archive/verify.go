@@ -92,6 +92,9 @@ func (r Report) Err() error {
 		return nil
 	}
 	f := r.Findings[0]
+	if f.Kind == Object && f.Table == "" {
+		return fmt.Errorf("%w: %s: %s; a copy of the store may have what is missing", arbalest.ErrDiffers, f.Kind, f.What)
+	}
 	return fmt.Errorf("%w: %s: %s; run arbalest rebuild %s to make the table again from the store", arbalest.ErrDiffers, f.Kind, f.What, f.Table)
 }
 
@@ -157,6 +160,12 @@ func (v *verification) objects(ctx context.Context, p load.Progress) (map[arbale
 			continue
 		}
 		if err != nil {
+			return nil, err
+		}
+		switch err := v.lake.CheckRejected(ctx, c); {
+		case errors.Is(err, arbalest.ErrUnknown) || errors.Is(err, arbalest.ErrCorrupt):
+			v.find(nil, Finding{Kind: Object, What: "what was rejected: " + err.Error()})
+		case err != nil:
 			return nil, err
 		}
 		for i, o := range c.Objects {

@@ -80,6 +80,7 @@ func fill(t *testing.T) (blob.Store, *lake.Lake, *shelf) {
 			s.rows = append(s.rows, rowOf(id, "{}"))
 		}
 	}
+	lines = lake.AppendRejected(lines, lake.Rejected{Code: "bad_time", Event: "a", Hour: arbalest.HourOf(noon), Received: noon, Body: []byte("{}")})
 	if _, err := l.NewWriter().AppendLines(ctx, lines); err != nil {
 		t.Fatal(err)
 	}
@@ -133,6 +134,14 @@ func TestVerifyFinds(t *testing.T) {
 		{Object, func(store blob.Store, l *lake.Lake, _ *shelf) {
 			c, _ := l.Commit(ctx, 1)
 			store.Put(ctx, c.Objects[0].Key, strings.NewReader("damaged"))
+		}},
+		{Object, func(store blob.Store, l *lake.Lake, _ *shelf) {
+			c, _ := l.Commit(ctx, 1)
+			store.Delete(ctx, c.RejectedKeys[0])
+		}},
+		{Object, func(store blob.Store, l *lake.Lake, _ *shelf) {
+			c, _ := l.Commit(ctx, 1)
+			store.Put(ctx, c.RejectedKeys[0], strings.NewReader(""))
 		}},
 		{Object, func(_ blob.Store, _ *lake.Lake, s *shelf) { s.progress.Commit = 2 }}, // a gap in the log
 	} {

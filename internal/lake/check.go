@@ -2,6 +2,7 @@ package lake
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -54,6 +55,37 @@ func (l *Lake) Check(ctx context.Context, o arbalest.Object, visit func(line []b
 	}
 	if got.Events != o.Events || got.Bytes != o.Bytes || got.Hash != o.Hash {
 		return fmt.Errorf("%w: %s has %d lines, %d bytes and hash %016x, its commit says %d, %d and %016x", arbalest.ErrCorrupt, o.Key, got.Events, got.Bytes, got.Hash, o.Events, o.Bytes, o.Hash)
+	}
+	return nil
+}
+
+// CheckRejected reads what a commit's segments had rejected, and proves that it is
+// what the commit counts. Errors are those of Check.
+func (l *Lake) CheckRejected(ctx context.Context, c arbalest.Commit) error {
+	counts := map[arbalest.Partition]int64{}
+	var lines []byte
+	for _, key := range c.RejectedKeys {
+		var err error
+		if lines, err = l.AppendLines(ctx, lines[:0], key); err != nil {
+			return err
+		}
+		for line := range bytes.Lines(lines) {
+			r, err := ParseRejected(line)
+			if err != nil {
+				return fmt.Errorf("%s: %w", key, err)
+			}
+			counts[arbalest.Partition{Event: r.Event, Hour: r.Hour}]++
+		}
+	}
+	for _, r := range c.Rejected {
+		p := arbalest.Partition{Event: r.Event, Hour: r.Hour}
+		if counts[p] != r.Events {
+			return fmt.Errorf("%w: of %q of %s %d events are kept as rejected, commit %d says %d", arbalest.ErrCorrupt, r.Event, r.Hour, counts[p], c.Seq, r.Events)
+		}
+		delete(counts, p)
+	}
+	for p, n := range counts {
+		return fmt.Errorf("%w: of %q of %s %d events are kept as rejected, commit %d knows of none", arbalest.ErrCorrupt, p.Event, p.Hour, n, c.Seq)
 	}
 	return nil
 }
