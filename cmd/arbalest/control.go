@@ -96,6 +96,7 @@ func listenControl(op operator, file, capture string) (*control, error) {
 		return op.Validate(ctx, r.Pipeline, s.show)
 	}))
 	mux.HandleFunc("POST /plan", c.handle(func(ctx context.Context, r request, _ *stream) (any, error) { return op.Plan(ctx, r.Pipeline) }))
+	mux.HandleFunc("POST /land", c.handle(func(ctx context.Context, _ request, _ *stream) (any, error) { return nil, op.Land(ctx) }))
 	mux.HandleFunc("POST /query", c.handle(func(ctx context.Context, r request, s *stream) (any, error) { return nil, op.Query(ctx, r.SQL, s) }))
 	c.server = &http.Server{Handler: mux}
 	go c.server.Serve(ln) //nolint:errcheck // ends with Close

@@ -37,6 +37,8 @@ type operator interface {
 	Plan(ctx context.Context, r pipelineRequest) (planReport, error)
 	// Status tells how everything stands.
 	Status(ctx context.Context) (statusReport, error)
+	// Land lets others see what was accepted and rejected before the call.
+	Land(ctx context.Context) error
 	Close() error
 }
 
@@ -189,6 +191,12 @@ func (e *engine) loadAll(ctx context.Context, r *syncReport, show func(progress)
 		}
 		show(progress{Stage: "load", Done: r.Stored, Unit: "events"})
 	}
+}
+
+// Land implements operator.
+func (e *engine) Land(ctx context.Context) error {
+	_, err := e.lake.Landing(ctx)
+	return err
 }
 
 // Rebuild implements operator.

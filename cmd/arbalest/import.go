@@ -30,7 +30,7 @@ func newImport() *cobra.Command {
 		Long: `Takes events from NDJSON files (.gz and .zst too; "-" is standard input), each
 line as it would be posted, and from directories: of such files, or of the
 original layout, [event name]/[yyyy-MM-dd]/[HH]/[id], an object to a file.
-What is invalid is kept below _rejected/ in the store, as with serve. Events
+What is invalid is kept, as with serve: see arbalest rejected. Events
 that are there already are left out when they are loaded, so that an import that
 was cut short is simply run again.`,
 		Args: cobra.ArbitraryArgs,
@@ -64,7 +64,7 @@ was cut short is simply run again.`,
 			return err
 		}
 		if taken.accepted.Load() == 0 && taken.rejected.Load() > 0 {
-			return fmt.Errorf("%w: none of %d events was accepted: see why below _rejected/ in the store", arbalest.ErrInvalid, taken.rejected.Load())
+			return fmt.Errorf("%w: none of %d events was accepted: see why with arbalest rejected list; they are below _rejected/ in the store", arbalest.ErrInvalid, taken.rejected.Load())
 		}
 		return r.err()
 	}

@@ -133,6 +133,11 @@ func (s *servant) Status(ctx context.Context) (r statusReport, err error) {
 	return r, err
 }
 
+// Land implements operator.
+func (s *servant) Land(ctx context.Context) error {
+	return s.ask(ctx, "/land", request{}, nil, func(progress) {}, nil)
+}
+
 // Query implements operator.
 func (s *servant) Query(ctx context.Context, sql string, to rowSink) error {
 	return s.ask(ctx, "/query", request{SQL: sql}, nil, func(progress) {}, to)

@@ -43,7 +43,7 @@ func printSync(out io.Writer, r syncReport, asJSON bool) error {
 	for _, extra := range []struct {
 		n    int64
 		what string
-	}{{r.Repeats, "repeats left out"}, {r.Conflicts, "of them conflicts (see arbalest.conflicts)"}, {r.Errors, "load errors (see arbalest.load_errors)"}, {r.Rejected, "rejected (see _rejected/ in the store)"}} {
+	}{{r.Repeats, "repeats left out"}, {r.Conflicts, "of them conflicts (see arbalest.conflicts)"}, {r.Errors, "load errors (see arbalest.load_errors)"}, {r.Rejected, "rejected (see arbalest rejected list)"}} {
 		if extra.n > 0 {
 			fmt.Fprintf(out, ", %d %s", extra.n, extra.what)
 		}
