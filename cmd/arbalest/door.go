@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -13,8 +14,11 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"arbalest"
 	"arbalest/internal/capture"
+	"arbalest/internal/hook"
 	"arbalest/internal/keys"
 )
 
@@ -43,6 +47,33 @@ func (s *server) open(c config) (net.Listener, error) {
 		s.log.Warn("anyone who reaches this address can send events: make a key with arbalest keys new", "address", addr.String())
 	}
 	return ln, nil
+}
+
+// handlers returns what answers every request: other forms of events, and behind
+// them capture.
+func handlers(c config, h *capture.Handler, registry *prometheus.Registry) (http.Handler, error) {
+	return hooks(c, h, h, registry)
+}
+
+// hooks puts webhooks before the next handler, if there are some.
+func hooks(c config, h *capture.Handler, next http.Handler, registry *prometheus.Registry) (http.Handler, error) {
+	if len(c.Hooks) == 0 {
+		return next, nil
+	}
+	sources := maps.Clone(c.Hooks)
+	for name, s := range sources {
+		var err, errToken error
+		if s.Secret, err = expand(s.Secret); s.Token != nil {
+			token := *s.Token
+			token.Value, errToken = expand(token.Value)
+			s.Token = &token
+		}
+		if err := errors.Join(err, errToken); err != nil {
+			return nil, fmt.Errorf("%w configuration: hooks: %s: %w", arbalest.ErrInvalid, name, err)
+		}
+		sources[name] = s
+	}
+	return hook.New(hook.Options{Capture: h, Next: next, Sources: sources, Registry: registry})
 }
 
 // scheme begins the URL that capture is at.

@@ -13,7 +13,10 @@ import (
 // githubEvent makes an event of a delivery of GitHub's.
 func (s source) githubEvent(header http.Header, payload []byte, bad *capture.Refusal, now time.Time) capture.Foreign {
 	kind := header.Get("X-Github-Event")
-	e := capture.Foreign{ID: header.Get("X-Github-Delivery"), Name: arbalest.EventName(s.prefix + kind), Bad: bad}
+	e := capture.Foreign{ID: header.Get("X-Github-Delivery"), Bad: bad}
+	if kind != "" {
+		e.Name = arbalest.EventName(s.prefix + kind)
+	}
 	switch {
 	case bad != nil:
 		return e

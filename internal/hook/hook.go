@@ -113,7 +113,7 @@ func (h *handler) take(w http.ResponseWriter, r *http.Request, s source) (outcom
 	if err := s.verify(r.Header, body); err != nil {
 		return refuse(err)
 	}
-	hold := h.Capture.Hold()
+	hold := h.Capture.Hold(body)
 	defer hold.Release()
 	payload, bad := body, (*capture.Refusal)(nil)
 	if isForm(r.Header) {

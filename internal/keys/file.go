@@ -47,7 +47,7 @@ func (f File) Read() ([]Key, error) {
 // parse reads the file's text. The error wraps arbalest.ErrInvalid.
 func parse(b []byte) ([]Key, error) {
 	var d document
-	if err := yaml.UnmarshalWithOptions(b, &d, yaml.Strict()); err != nil {
+	if err := unmarshal(b, &d); err != nil {
 		return nil, fmt.Errorf("%w keys: %s", arbalest.ErrInvalid, yaml.FormatError(err, false, false))
 	}
 	ids, hashes := map[string]bool{}, map[string]bool{}
@@ -61,6 +61,17 @@ func parse(b []byte) ([]Key, error) {
 		ids[k.ID], hashes[k.Hash] = true, true
 	}
 	return d.Keys, nil
+}
+
+// unmarshal reads YAML. The parser panics at some text that is none, such as a
+// tag without a value (FuzzParse), and a file that is edited must not end serve.
+func unmarshal(b []byte, d *document) (err error) {
+	defer func() {
+		if bad := recover(); bad != nil {
+			err = fmt.Errorf("it is no YAML: %v", bad)
+		}
+	}()
+	return yaml.UnmarshalWithOptions(b, d, yaml.Strict())
 }
 
 // New adds a key of the name, events and rate of k, and returns it with its
