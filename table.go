@@ -181,6 +181,9 @@ type Column struct {
 	// Wide says of an inferred BIGINT that it has held an integer that a double
 	// cannot (beyond 2^53 in magnitude), so that fractions widen it to DECIMAL.
 	Wide bool `json:"wide,omitempty"`
+	// Declared says of a column of a table that was not declared that it was: it is
+	// the user's, and others are inferred beside it.
+	Declared bool `json:"declared,omitempty"`
 }
 
 // A Table maps an event's properties to typed columns. Before Columns every

@@ -14,7 +14,6 @@ import (
 	"github.com/goccy/go-yaml"
 
 	"arbalest"
-	"arbalest/internal/hook"
 )
 
 // A config is arbalest.yaml. Unknown keys are errors with their line. The zero
@@ -30,9 +29,6 @@ type config struct {
 	Insecure bool `yaml:"insecure"`
 	// TLS is what capture is served with. Defaults to none.
 	TLS tlsConfig `yaml:"tls"`
-	// Hooks are the sources of webhooks, by the last part of their path. In
-	// secrets and tokens ${NAME} is replaced from the environment, by serve.
-	Hooks map[string]hook.Config `yaml:"hooks"`
 	// Store is the object store's URL, in which ${NAME} is replaced from the
 	// environment. Defaults to the directory store in the data directory, to
 	// which a relative path is relative.
@@ -50,15 +46,21 @@ type config struct {
 	Compression string          `yaml:"compression"`
 	Limits      limitsConfig    `yaml:"limits"`
 	Warehouse   warehouseConfig `yaml:"warehouse"`
-	// Events declares tables: an event that is not here has its columns
-	// inferred.
+	// Events are definitions of events, with those of the files in events/ of
+	// the data directory. An event that has none has its columns inferred, and is
+	// taken as it comes.
 	Events map[string]eventConfig `yaml:"events"`
+	// Contract is that of events whose definitions have none, and of events
+	// without a definition.
+	Contract tablesContract `yaml:"contract"`
+	Privacy  privacyConfig  `yaml:"privacy"`
 	// Pipelines are files of pipelines, in the data directory if their paths are
 	// relative: serve runs those that have a schedule.
 	Pipelines []string `yaml:"pipelines"`
 
-	writers    int    // segments that are written at once; 0 is capture's default
-	durability string // what answers say of how events are kept
+	sources    map[string]definitionSource // of Events
+	writers    int                         // segments that are written at once; 0 is capture's default
+	durability string                      // what answers say of how events are kept
 }
 
 // forServe returns the configuration with serve's defaults, which are others on
@@ -92,19 +94,6 @@ type warehouseConfig struct {
 	URL    string `yaml:"url"`
 	Memory size   `yaml:"memory"` // DuckDB's limit. Defaults to 96MiB in serve, which keeps it below 512MiB, and 512MiB elsewhere
 	Batch  size   `yaml:"batch"`  // lines that a sort or a transaction holds at once. Defaults to 32MiB in serve, and 96MiB elsewhere
-}
-
-// An eventConfig declares an event's table.
-type eventConfig struct {
-	Table   string         `yaml:"table"` // Defaults to the event's name, folded
-	Columns []columnConfig `yaml:"columns"`
-}
-
-// A columnConfig is one column: a property and its type.
-type columnConfig struct {
-	Name string       `yaml:"name"` // Defaults to the path joined by _
-	Path propertyPath `yaml:"path"` // Defaults to the name
-	Type string       `yaml:"type"`
 }
 
 // A propertyPath is "a.b", or ["a", "b.c"] where a key has dots.
@@ -175,8 +164,11 @@ func readConfig(path string, optional bool) (config, error) {
 	if c.Compression != "" && c.Compression != "zstd" && c.Compression != "none" {
 		return c, fmt.Errorf("%w configuration %s: compression %q: want zstd or none", arbalest.ErrInvalid, path, c.Compression)
 	}
-	if _, err := c.tables(); err != nil {
-		return c, fmt.Errorf("%w (in %s)", err, path)
+	if err := c.noteEvents(path, b, c.Events); err != nil {
+		return c, err
+	}
+	if err := c.checkEvents(); err != nil {
+		return c, err
 	}
 	for name, url := range map[string]*string{"store": &c.Store, "warehouse.url": &c.Warehouse.URL} {
 		if *url, err = expand(*url); err != nil {
@@ -202,74 +194,4 @@ func expand(text string) (string, error) {
 		return value
 	})
 	return text, missing
-}
-
-// tables returns the declared tables.
-func (c config) tables() ([]arbalest.Table, error) {
-	var tables []arbalest.Table
-	names := map[string]string{}
-	for event, e := range c.Events {
-		t := arbalest.Table{Name: e.Table, Event: arbalest.EventName(event), Declared: true}
-		if err := t.Event.Validate(); err != nil {
-			return nil, err
-		}
-		if t.Name == "" {
-			t.Name = t.Event.Table()
-		}
-		if t.Name != arbalest.EventName(t.Name).Table() {
-			return nil, fmt.Errorf("%w: events: %s: table %q: use lower-case letters, digits and _", arbalest.ErrInvalid, event, t.Name)
-		}
-		if other, ok := names[t.Name]; ok {
-			return nil, fmt.Errorf("%w: events: %s and %s both want table %s: give one of them another name under \"table\"", arbalest.ErrInvalid, other, event, t.Name)
-		}
-		names[t.Name] = event
-		for i, column := range e.Columns {
-			col, err := column.column()
-			if err != nil {
-				return nil, fmt.Errorf("events: %s: column %d: %w", event, i+1, err)
-			}
-			t.Columns = append(t.Columns, col)
-		}
-		if err := uniqueColumns(t); err != nil {
-			return nil, fmt.Errorf("events: %s: %w", event, err)
-		}
-		tables = append(tables, t)
-	}
-	return tables, nil
-}
-
-func (c columnConfig) column() (arbalest.Column, error) {
-	path := []string(c.Path)
-	if len(path) == 0 && c.Name != "" {
-		path = []string{c.Name}
-	}
-	name := c.Name
-	if name == "" {
-		name = strings.Join(path, "_")
-	}
-	name = strings.ToLower(name)
-	switch {
-	case name == "":
-		return arbalest.Column{}, fmt.Errorf("%w: no name and no path", arbalest.ErrInvalid)
-	case len(name) > arbalest.MaxEventName:
-		return arbalest.Column{}, fmt.Errorf("%w: name %.40q… has %d bytes: at most %d are allowed", arbalest.ErrInvalid, name, len(name), arbalest.MaxEventName)
-	case c.Type == "":
-		return arbalest.Column{}, fmt.Errorf("%w: %s has no type", arbalest.ErrInvalid, name)
-	}
-	t, err := arbalest.ParseType(c.Type)
-	if err != nil {
-		return arbalest.Column{}, fmt.Errorf("%s: %w", name, err)
-	}
-	return arbalest.Column{Name: name, Path: path, Type: t}, nil
-}
-
-func uniqueColumns(t arbalest.Table) error {
-	seen := map[string]bool{}
-	for _, c := range t.AllColumns() {
-		if seen[c.Name] {
-			return fmt.Errorf("%w: two columns are named %s: give one another name", arbalest.ErrInvalid, c.Name)
-		}
-		seen[c.Name] = true
-	}
-	return nil
 }

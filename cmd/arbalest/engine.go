@@ -125,7 +125,14 @@ func openEngine(ctx context.Context, p place, c config) (*engine, error) {
 	if err != nil {
 		return nil, errors.Join(err, closeStore())
 	}
-	opts := load.Options{Declared: tables, BatchBytes: int64(c.Warehouse.Batch)}
+	opts := load.Options{BatchBytes: int64(c.Warehouse.Batch)}
+	for _, t := range tables {
+		if t.Declared {
+			opts.Declared = append(opts.Declared, t)
+		} else {
+			opts.Open = append(opts.Open, t)
+		}
+	}
 	if connect.IsRemote(p.store(c)) {
 		opts.Readers = remoteReaders
 	}

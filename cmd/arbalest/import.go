@@ -101,7 +101,11 @@ func importAll(ctx context.Context, p *place, sources []string, show func(progre
 		return nil, err
 	}
 	defer closeStore()
-	h, err := capture.New(capture.Options{Appender: l.NewWriter(), MaxBody: 4 * importBlock, MaxBytesInFlight: 64 * importBlock, MaxRejected: 1 << 30, MaxEvent: max(int(c.Limits.Event), 1<<20)})
+	door, err := c.door()
+	if err != nil {
+		return nil, err
+	}
+	h, err := capture.New(capture.Options{Appender: l.NewWriter(), Policies: door.policies, Guarded: door.guarded, MaxBody: 4 * importBlock, MaxBytesInFlight: 64 * importBlock, MaxRejected: 1 << 30, MaxEvent: max(int(c.Limits.Event), 1<<20)})
 	if err != nil {
 		return nil, err
 	}

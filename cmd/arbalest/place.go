@@ -23,6 +23,7 @@ import (
 //	arbalest.yaml      the configuration, if there is one
 //	store/             the object store, unless it is elsewhere: all that must be kept
 //	warehouse.duckdb   the warehouse, unless it is elsewhere: rebuild makes it again
+//	events/*.yaml      definitions of events, if there are any
 //	keys.yaml          who may send events, if there are keys
 //	serve.json         how to reach the serve that runs on it
 type place struct {
@@ -69,10 +70,20 @@ func (p place) within(url string) string {
 }
 
 func (p place) read() (config, error) {
+	var c config
+	var err error
 	if p.config != "" {
-		return readConfig(p.config, false)
+		c, err = readConfig(p.config, false)
+	} else {
+		c, err = readConfig(filepath.Join(p.dir, "arbalest.yaml"), true)
 	}
-	return readConfig(filepath.Join(p.dir, "arbalest.yaml"), true)
+	if err != nil {
+		return c, err
+	}
+	if err := c.readEvents(filepath.Join(p.dir, "events")); err != nil {
+		return c, err
+	}
+	return c, c.checkEvents()
 }
 
 // placeFlags adds --data and --config to a command.

@@ -86,7 +86,13 @@ func replayIn(ctx context.Context, p *place, refs []lake.Ref, span lake.Span, s 
 		return nil, err
 	}
 	defer closeStore() //nolint:errcheck // all that was written is durable
-	h, err := capture.New(replayOptions(c, l))
+	opts := replayOptions(c, l)
+	door, err := c.door()
+	if err != nil {
+		return nil, err
+	}
+	opts.Policies, opts.Guarded = door.policies, door.guarded
+	h, err := capture.New(opts)
 	if err != nil {
 		return nil, err
 	}

@@ -142,16 +142,17 @@ func (s *server) listen(c config) error {
 	s.landing = s.engine.lake.NewGatherer()
 	registry := prometheus.NewRegistry()
 	s.metrics = newPassMetrics(registry)
+	door, err := c.door()
+	if err != nil {
+		return err
+	}
 	handler, err := capture.New(capture.Options{
 		Appender: waker{s.landing, s, int64(c.SortBytes)},
 		Tracker:  s.engine, Registry: registry, Gate: s.keys, Log: s.log,
 		Linger: time.Duration(*c.Linger), Writers: c.writers, Durability: c.durability,
+		Policies: door.policies, Guarded: door.guarded,
 		MaxBody: int(c.Limits.Body), MaxEvent: int(c.Limits.Event), MaxBytesInFlight: int(c.Limits.InFlight),
 	})
-	if err != nil {
-		return err
-	}
-	all, err := handlers(c, handler, registry)
 	if err != nil {
 		return err
 	}
@@ -160,7 +161,7 @@ func (s *server) listen(c config) error {
 		return err
 	}
 	s.capture, s.url = handler, s.scheme()+ln.Addr().String()
-	s.front = s.frontOf(handler, all)
+	s.front = s.frontOf(handler, handler)
 	s.loops.Go(func() {
 		if err := s.front.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
 			s.failed <- fmt.Errorf("capture on %s: %w", ln.Addr(), err)

@@ -35,7 +35,7 @@ type builder struct {
 func newBuilder(d *Decoder) *builder {
 	b := &builder{decoder: d, columns: make([]column, len(d.columns)), seen: make([]int32, d.nodes)}
 	for i := range b.columns {
-		b.columns[i] = column{Column: d.columns[i], inferred: d.inferred}
+		b.columns[i] = column{Column: d.columns[i], inferred: d.infers(i)}
 	}
 	for kind := range b.blank {
 		b.blank[kind].Type.Kind = arbalest.Kind(kind)

@@ -43,13 +43,15 @@ type node struct {
 	place    int    // among its parent's children
 	columns  []int  // that hold the value
 	text     bool   // one of columns takes an object, as text
+	declared bool   // one of columns was declared, in a table whose others are inferred
 	children []*node
 	index    map[string]*node // of children
 }
 
 // NewDecoder returns a decoder for the table as it is defined now. Of a
-// declared table the values are converted to the columns' types where nothing
-// is lost; in columns that were inferred they must be of the column's kind.
+// declared table, and in the columns that were declared of another, the values
+// are converted to the columns' types where nothing is lost; in columns that were
+// inferred they must be of the column's kind.
 func NewDecoder(t arbalest.Table) *Decoder {
 	d := &Decoder{columns: t.AllColumns(), inferred: !t.Declared}
 	if d.inferred {
@@ -86,10 +88,14 @@ func (d *Decoder) plant(first int) {
 		}
 		n.columns = append(n.columns, i)
 		kind := c.Type.Kind
-		n.text = n.text || kind == arbalest.JSON || !d.inferred && (kind == arbalest.Varchar || kind == arbalest.Char)
+		n.declared = n.declared || c.Declared
+		n.text = n.text || kind == arbalest.JSON || !d.infers(i) && (kind == arbalest.Varchar || kind == arbalest.Char)
 	}
 	d.pool.New = func() any { return newBuilder(d) }
 }
+
+// infers says whether a column was inferred.
+func (d *Decoder) infers(i int) bool { return d.inferred && !d.columns[i].Declared }
 
 // grow returns the node's child for key, which it makes if there is none.
 func (d *Decoder) grow(n *node, key string) *node {

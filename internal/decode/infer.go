@@ -61,7 +61,8 @@ func splitPath(path string) []string {
 // Evolve returns the table with the columns that the novelties of one batch of
 // blocks ask for, and whether it differs from t. Columns are added at the end,
 // in the order of first appearance, or widened where no value changes by it;
-// none is removed or moved. A declared table does not change.
+// none is removed or moved. A declared table does not change, nor does a column
+// that was declared.
 //
 // If the table changed, every block of the batch must be decoded again by it.
 // Then none has a Novelty: a value that still does not fit its column is a
@@ -81,11 +82,14 @@ func Evolve(t arbalest.Table, novelties []*Novelty) (arbalest.Table, bool) {
 	names := newNames(columns)
 	for _, p := range merge(novelties) {
 		set := slices.SortedFunc(maps.Keys(p.classes), func(a, b class) int { return a.rank() - b.rank() })
-		if i, ok := known[p.path]; ok {
+		i, ok := known[p.path]
+		switch {
+		case ok && columns[i].Declared: // it is the user's
+		case ok:
 			c := settle(columns[i], set)
 			changed = changed || !sameColumn(c, columns[i])
 			columns[i] = c
-		} else if len(columns) < maxColumns {
+		case len(columns) < maxColumns:
 			path := splitPath(p.path)
 			c := settle(newColumn(set, p.classes), set)
 			c.Name, c.Path = names.take(path), path

@@ -104,14 +104,14 @@ func (b *builder) store(i, end int, n *node, escaped bool) int {
 // columns yet to be made in one that was not.
 func (b *builder) object(i int, n *node) int {
 	d := b.decoder
-	if !n.text && (len(n.children) > 0 || d.inferred && n.depth < maxPath) {
+	if !n.text && (len(n.children) > 0 || d.inferred && !n.declared && n.depth < maxPath) {
 		return b.members(i+1, n, n.depth)
 	}
 	end := b.scan.object(i+1, maxLevels)
 	if end < 0 {
 		return -1
 	}
-	if n.text || !d.inferred || b.scan.src[b.scan.space(i+1)] != '}' {
+	if n.text || !d.inferred || n.declared || b.scan.src[b.scan.space(i+1)] != '}' {
 		end = b.store(i, end, n, false)
 	}
 	if end < 0 || len(n.children) == 0 {
@@ -186,7 +186,8 @@ func (b *builder) report(path []byte, c class, unknown bool) {
 // column, or is an error. It says whether the line is still valid.
 func (b *builder) misfit(i int, n *node, text []byte) bool {
 	column := b.decoder.columns[i]
-	if b.decoder.inferred && n != nil {
+	inferred := b.decoder.infers(i)
+	if inferred && n != nil {
 		if !b.check() {
 			return false
 		}
@@ -197,8 +198,8 @@ func (b *builder) misfit(i int, n *node, text []byte) bool {
 		}
 	}
 	e := b.located()
-	e.Column, e.Value, e.Loaded = column.Name, display(text, maxValueShown), b.decoder.inferred
-	e.Reason = explain(column, b.decoder.inferred, text)
+	e.Column, e.Value, e.Loaded = column.Name, display(text, maxValueShown), inferred
+	e.Reason = explain(column, inferred, text)
 	switch {
 	case e.Loaded:
 		b.errors = append(b.errors, e)

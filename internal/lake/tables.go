@@ -41,6 +41,12 @@ func (l *Lake) Table(ctx context.Context, event arbalest.EventName) (arbalest.Ta
 	return arbalest.Table{}, fmt.Errorf("%w: event %s: more than %d events want table %s: choose another event name", arbalest.ErrInvalid, event, maxSameName, event.Table())
 }
 
+// Definition returns the newest stored definition of a table, of Version 0 if
+// there is none.
+func (l *Lake) Definition(ctx context.Context, name string) (arbalest.Table, error) {
+	return l.newestDefinition(ctx, name)
+}
+
 func (l *Lake) newestDefinition(ctx context.Context, name string) (arbalest.Table, error) {
 	var newest arbalest.Key
 	for info, err := range l.store.List(ctx, arbalest.Key(tablesPrefix+name+"/"), "") {

@@ -27,6 +27,9 @@ import (
 type Options struct {
 	// Declared are the tables that the configuration gives columns to.
 	Declared []arbalest.Table
+	// Open are tables of which the configuration gives some columns, or just the
+	// name: others are inferred beside them.
+	Open []arbalest.Table
 	// BatchBytes is how many bytes of lines one transaction takes on, if the
 	// log has that much. It bounds memory: a batch is held as columns, about
 	// as large as its lines. Defaults to 32 MiB.
@@ -70,6 +73,7 @@ type Loader struct {
 	warehouse Warehouse
 	opts      Options
 	declared  map[arbalest.EventName]arbalest.Table
+	open      map[arbalest.EventName]arbalest.Table
 	tried     map[string]time.Time // stalled tables, when last
 	split     int64                // batches are this much smaller: the last was too much
 	next      chan decoded         // what is being decoded ahead; nil if nothing is
@@ -87,7 +91,11 @@ func New(l *lake.Lake, w Warehouse, opts Options) *Loader {
 		t.Declared = true
 		declared[t.Event] = t
 	}
-	return &Loader{lake: l, warehouse: w, opts: opts.withDefaults(), declared: declared, tables: map[arbalest.EventName]*target{}, tried: map[string]time.Time{}, split: 1}
+	open := map[arbalest.EventName]arbalest.Table{}
+	for _, t := range opts.Open {
+		open[t.Event] = t
+	}
+	return &Loader{lake: l, warehouse: w, opts: opts.withDefaults(), declared: declared, open: open, tables: map[arbalest.EventName]*target{}, tried: map[string]time.Time{}, split: 1}
 }
 
 // Progress returns how far the warehouse was when Once last looked. Unlike

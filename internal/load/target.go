@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"arbalest"
 	"arbalest/internal/decode"
@@ -27,11 +28,43 @@ func (l *Loader) target(ctx context.Context, event arbalest.EventName) (*target,
 	table, declared := l.declared[event]
 	if !declared {
 		var err error
-		if table, err = l.lake.Table(ctx, event); err != nil {
+		if given, ok := l.open[event]; ok {
+			table, err = l.opened(ctx, given)
+		} else {
+			table, err = l.lake.Table(ctx, event)
+		}
+		if err != nil {
 			return nil, fmt.Errorf("find table of %s: %w", event, err)
 		}
 	}
 	return l.setTarget(table), nil
+}
+
+// opened returns a table whose given columns come first, and after them those
+// that were inferred beside them. An inferred column gives way to a given one of
+// its property or name.
+func (l *Loader) opened(ctx context.Context, given arbalest.Table) (arbalest.Table, error) {
+	stored, err := l.lake.Definition(ctx, given.Name)
+	if err != nil {
+		return given, err
+	}
+	if stored.Version > 0 && stored.Event != given.Event {
+		return given, fmt.Errorf("%w: table %s is that of %s: give it another name under \"table\"", arbalest.ErrInvalid, given.Name, stored.Event)
+	}
+	given.Version = stored.Version
+	given.Columns = slices.Clone(given.Columns)
+	declared := len(given.Columns)
+	for i := range given.Columns {
+		given.Columns[i].Declared = true
+	}
+	for _, c := range stored.Columns {
+		if !c.Declared && !slices.ContainsFunc(given.Columns[:declared], func(d arbalest.Column) bool {
+			return d.Name == c.Name || slices.Equal(d.Path, c.Path)
+		}) {
+			given.Columns = append(given.Columns, c)
+		}
+	}
+	return given, nil
 }
 
 func (l *Loader) setTarget(table arbalest.Table) *target {

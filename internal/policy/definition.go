@@ -91,41 +91,59 @@ type Truncation struct {
 // 112 bits.
 const minKey = 16
 
+// A PartError is what is wrong with a part of a definition: "columns", "required",
+// "schema", "contract" or "privacy".
+type PartError struct {
+	Event arbalest.EventName
+	Part  string
+	Err   error
+}
+
+func (e *PartError) Error() string { return string(e.Event) + ": " + e.Err.Error() }
+
+// Unwrap returns what is wrong.
+func (e *PartError) Unwrap() error { return e.Err }
+
 // validate says what is wrong with a definition.
 func (d Definition) validate(key []byte) error {
 	if err := d.Event.Validate(); err != nil {
 		return err
 	}
-	bad := func(format string, args ...any) error {
-		return fmt.Errorf("%w: %s: %s", arbalest.ErrInvalid, d.Event, fmt.Sprintf(format, args...))
+	bad := func(part, format string, args ...any) error {
+		return &PartError{d.Event, part, fmt.Errorf("%w %s: %s", arbalest.ErrInvalid, part, fmt.Sprintf(format, args...))}
 	}
 	for _, m := range []Mode{d.Contract.Columns, d.Contract.DataType} {
 		if m != "" && !slices.Contains(Modes[:], m) {
-			return bad("contract %q: want evolve, freeze, discard_row or discard_value", m)
+			return bad("contract", "%q: want evolve, freeze, discard_row or discard_value", m)
 		}
 	}
 	for _, c := range d.Columns {
 		if c.Mode != "" && !slices.Contains(Modes[:], c.Mode) {
-			return bad("column %s: contract %q: want evolve, freeze, discard_row or discard_value", c.Name, c.Mode)
+			return bad("columns", "%s: contract %q: want evolve, freeze, discard_row or discard_value", c.Name, c.Mode)
 		}
 	}
 	if m := d.Contract.Columns; m != "" && m != Evolve && len(d.Columns) == 0 && len(d.Schema) == 0 {
-		return bad("contract.columns is %s, and there are neither columns nor a schema that say which properties there are: give one of them", m)
+		return bad("contract", "columns is %s, and there are neither columns nor a schema that say which properties there are: give one of them", m)
 	}
 	if len(d.Privacy.Hash) > 0 && len(key) < minKey {
-		return bad("privacy.hash needs a key of at least %d bytes: set privacy.key in arbalest.yaml to ${NAME} of an environment variable that has it", minKey)
+		return bad("privacy", "hash needs a key of at least %d bytes: set privacy.key in arbalest.yaml to ${NAME} of an environment variable that has it", minKey)
 	}
 	for _, t := range d.Privacy.Truncate {
 		if t.Characters < 0 {
-			return bad("privacy.truncate %s: want a number of characters, or ip", show(t.Path))
+			return bad("privacy", "truncate %s: want a number of characters, or ip", show(t.Path))
 		}
 	}
-	for _, path := range slices.Concat(d.Required, d.Privacy.paths()) {
-		if len(path) == 0 || slices.Contains(path, "") && len(path) == 1 {
-			return bad("a path is empty")
+	for _, path := range d.Required {
+		if len(path) == 0 || path[0] == "" || path[0] == envelope || slices.Contains(path, "*") {
+			return bad("required", "%q: want a property's name, or a path of objects such as a.b", show(path))
+		}
+	}
+	for _, path := range d.Privacy.paths() {
+		if len(path) == 0 || path[0] == "" {
+			return bad("privacy", "a path is empty")
 		}
 		if path[0] == envelope && (len(path) < 3 || path[1] != attributes) {
-			return bad("path %s: of %s only what is below %s.%s can be named", show(path), envelope, envelope, attributes)
+			return bad("privacy", "path %s: of %s only what is below %s.%s can be named", show(path), envelope, envelope, attributes)
 		}
 	}
 	return nil

@@ -37,11 +37,11 @@ func Compile(d Definition, key []byte) (*Policy, error) {
 	p := &Policy{definition: d, known: newKnown(d)}
 	var err error
 	if p.guard, err = newGuard(d.Privacy, key); err != nil {
-		return nil, fmt.Errorf("%s: %w", d.Event, err)
+		return nil, &PartError{d.Event, "privacy", err}
 	}
 	if len(d.Schema) > 0 {
 		if p.schema, err = newSchema(d.Schema, d.SchemaFile); err != nil {
-			return nil, fmt.Errorf("%s: %w", d.Event, err)
+			return nil, &PartError{d.Event, "schema", err}
 		}
 	}
 	c := d.Contract

@@ -50,7 +50,7 @@ func newGuard(p Privacy, key []byte) (*guard, error) {
 			r = r.grow(key)
 		}
 		if r.does != nothing && err == nil {
-			err = fmt.Errorf("%w: privacy: %s has two rules: leave one of them", arbalest.ErrInvalid, show(path))
+			err = fmt.Errorf("%w privacy: %s has two rules: leave one of them", arbalest.ErrInvalid, show(path))
 		}
 		r.does, r.most = does, most
 	}

@@ -25,22 +25,22 @@ type schema struct{ compiled *jsonschema.Schema }
 func newSchema(text []byte, file string) (*schema, error) {
 	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
 	if err != nil {
-		return nil, fmt.Errorf("%w: schema: %v", arbalest.ErrInvalid, err)
+		return nil, fmt.Errorf("%w schema: %v", arbalest.ErrInvalid, err)
 	}
 	file, err = filepath.Abs(file)
 	if err != nil {
-		return nil, fmt.Errorf("%w: schema: %v", arbalest.ErrInvalid, err)
+		return nil, fmt.Errorf("%w schema: %v", arbalest.ErrInvalid, err)
 	}
 	at := (&url.URL{Scheme: "file", Path: filepath.ToSlash(file)}).String()
 	c := jsonschema.NewCompiler()
 	c.AssertFormat()
 	c.UseLoader(jsonschema.SchemeURLLoader{"file": jsonschema.FileLoader{}})
 	if err := c.AddResource(at, document); err != nil {
-		return nil, fmt.Errorf("%w: schema: %v", arbalest.ErrInvalid, err)
+		return nil, fmt.Errorf("%w schema: %v", arbalest.ErrInvalid, err)
 	}
 	compiled, err := c.Compile(at)
 	if err != nil {
-		return nil, fmt.Errorf("%w: schema: %v", arbalest.ErrInvalid, err)
+		return nil, fmt.Errorf("%w schema: %v", arbalest.ErrInvalid, err)
 	}
 	return &schema{compiled}, nil
 }

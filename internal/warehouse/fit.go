@@ -29,7 +29,7 @@ func (d Dialect) fit(tb load.TableBatch) load.TableBatch {
 		f := &fitting{dialect: d, chunk: c}
 		for i, column := range columns {
 			if c.Rows > 0 && isText(column.Type) {
-				f.column(i, column, tb.Table.Declared || i < len(arbalest.SystemColumns))
+				f.column(i, column, tb.Table.Declared || column.Declared || i < len(arbalest.SystemColumns))
 			}
 		}
 		if wide && c.Rows > 0 {
