@@ -8,6 +8,7 @@
 //	_log/<seq>.json                                       commit seq is done: the commit point
 //	<event>/<yyyy-MM-dd>/<HH>/<seq>[-<part>].ndjson.zst   events of that hour
 //	_rejected/<yyyy-MM-dd>/<HH>/<writer>-<n>.ndjson.zst   invalid events of that segment
+//	_replayed/<yyyy-MM-dd>/<HH>/<ulid>.json               marks of what was replayed of those
 //	_tables/<table>/<version>.json                        definitions of tables that were not declared
 //
 // doc/format.md has the bytes, the commit point and the recovery of each
