@@ -14,6 +14,7 @@ import (
 	"github.com/goccy/go-yaml"
 
 	"arbalest"
+	"arbalest/internal/hook"
 )
 
 // A config is arbalest.yaml. Unknown keys are errors with their line. The zero
@@ -29,6 +30,9 @@ type config struct {
 	Insecure bool `yaml:"insecure"`
 	// TLS is what capture is served with. Defaults to none.
 	TLS tlsConfig `yaml:"tls"`
+	// Hooks are the sources of webhooks, by the last part of their path. In
+	// secrets and tokens ${NAME} is replaced from the environment, by serve.
+	Hooks map[string]hook.Config `yaml:"hooks"`
 	// Store is the object store's URL, in which ${NAME} is replaced from the
 	// environment. Defaults to the directory store in the data directory, to
 	// which a relative path is relative.

@@ -156,12 +156,16 @@ func (s *server) listen(c config) error {
 	if err != nil {
 		return err
 	}
+	all, err := handlers(c, handler, registry)
+	if err != nil {
+		return err
+	}
 	ln, err := s.open(c)
 	if err != nil {
 		return err
 	}
 	s.capture, s.url = handler, s.scheme()+ln.Addr().String()
-	s.front = s.frontOf(handler, handler)
+	s.front = s.frontOf(handler, all)
 	s.loops.Go(func() {
 		if err := s.front.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
 			s.failed <- fmt.Errorf("capture on %s: %w", ln.Addr(), err)
