@@ -195,3 +195,37 @@ func rejectAndReplay(t *testing.T, dir string, beside bool) {
 		}
 	}
 }
+
+// What a definition refused is stored once that is mended, and what privacy rules
+// did to it when it was kept is not done again.
+func TestReplayOfWhatADefinitionRefused(t *testing.T) {
+	dir := t.TempDir()
+	config := filepath.Join(dir, "arbalest.yaml")
+	const rules = "sort_every: 100ms\nprivacy: {key: %s}\nevents:\n  user.tested:\n    privacy:\n      hash: [email]\n"
+	private := fmt.Sprintf(rules, strings.Repeat("k", 32))
+	write(t, config, private+"    required: [plan]\n")
+	s := serve(t, dir)
+	if status, a, err := post(s.url, `{"event":"user.tested","id":"p","data":{"email":"jane@doe.com"}}`); err != nil || status != 400 || len(a.Rejected) != 1 {
+		t.Fatalf("%d %+v %v", status, a, err)
+	}
+	if status, _, err := post(s.url, `{"event":"user.tested","id":"q","data":{"email":"jane@doe.com","plan":"free"}}`); err != nil || status != 200 {
+		t.Fatal(status, err)
+	}
+	all := rejections(t, dir, "--reason", "bad_schema")
+	if len(all) != 1 || strings.Contains(must(t, "rejected", "show", "--data", dir, "--raw", all[0].Place), "jane@doe.com") {
+		t.Fatalf("%+v", all)
+	}
+	if _, stderr, exit := run(t, "rejected", "replay", "--data", dir); exit != 2 || !strings.Contains(stderr, "none of 1 place") {
+		t.Errorf("exit %d: %s", exit, stderr)
+	}
+	write(t, config, private)
+	must(t, "rejected", "replay", "--data", dir)
+	if got := query(t, dir, "SELECT count(*), count(DISTINCT event_id), count(DISTINCT email) FROM user_tested")[0]; got != "2,2,1" {
+		t.Errorf("rows, ids and hashes: %s", got)
+	}
+	if _, _, exit := run(t, "rejected", "replay", "--data", dir); exit != 0 || len(rejections(t, dir)) != 0 {
+		t.Errorf("exit %d, %v", exit, rejections(t, dir))
+	}
+	s.stop()
+	must(t, "verify", "--data", dir)
+}

@@ -252,3 +252,28 @@ func TestInvariant8ReplayIsBounded(t *testing.T) {
 		t.Error("an append that failed is no error")
 	}
 }
+
+// FuzzReplay replays what is kept of any body: it ends, and what it says is what
+// is stored.
+func FuzzReplay(f *testing.F) {
+	for _, body := range []string{
+		"hello\n{}", `[{"event":"a"},{"event":tru},{"event":"b"}]`, `{"event":"a"},{"event":"a","x":[}],{"event":"b"}`,
+		"[[{\"event\":\"a\"}]]", "\xef\xbb\xbf{\"event\":\"a\"} x", gzipped(`{"event":"a"}`), "\x28\xb5\x2f\xfd", `{"a":"]},{"},{"event":"a","data":{"x":1}} {"event":"b"}]`,
+	} {
+		f.Add(body, uint8(20))
+	}
+	f.Fuzz(func(t *testing.T, body string, limit uint8) {
+		kept := rejectedBy(t, Options{MaxEvent: int(limit) + 1, MaxRejected: 3}, body)
+		whole := keptOf([]lake.Rejected{{Code: string(BodyTooLarge), Received: noon, Body: []byte(body)}}, 9)
+		for _, k := range [][]lake.Kept{kept, whole} {
+			if len(k) == 0 {
+				continue
+			}
+			first, _ := replay(t, Options{}, k)
+			second, _ := replay(t, Options{}, k)
+			if a, b := ids(first), ids(second); a != b {
+				t.Errorf("%q: ids %q, then %q", body, a, b)
+			}
+		}
+	})
+}
