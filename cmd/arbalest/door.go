@@ -52,7 +52,11 @@ func (s *server) open(c config) (net.Listener, error) {
 // handlers returns what answers every request: other forms of events, and behind
 // them capture.
 func handlers(c config, h *capture.Handler, registry *prometheus.Registry) (http.Handler, error) {
-	return hooks(c, h, h, registry)
+	f, err := forms(c, h)
+	if err != nil {
+		return nil, err
+	}
+	return hooks(c, h, f, registry)
 }
 
 // hooks puts webhooks before the next handler, if there are some.

@@ -83,7 +83,9 @@ func (f *Handler) call(raw []byte, kind string, batch shared) capture.Foreign {
 		e.Raw = withoutKey(raw)
 		return e
 	}
-	e.Data, e.Attributes = s.properties(m), m.attributes(kind, s.bag)
+	var took []string
+	e.Data, took = s.properties(m)
+	e.Attributes = m.attributes(kind, s.bag, took)
 	return e
 }
 
@@ -147,8 +149,9 @@ func merged(own, other []byte) []byte {
 }
 
 // properties returns the event's: those of the call, and the members that are
-// promoted, where there is no property of that name.
-func (s shape) properties(m message) []byte {
+// promoted, where there is no property of that name. took has these members'
+// names.
+func (s shape) properties(m message) (properties []byte, took []string) {
 	bag := m.get(s.bag)
 	if isNull(bag) {
 		bag = []byte("{}")
@@ -159,16 +162,19 @@ func (s shape) properties(m message) []byte {
 	for _, p := range s.promoted {
 		if value := m.get(p.member); !isEmpty(value) && !slices.Contains(has, p.property) {
 			b = appendMember(b, p.property, value)
+			took = append(took, p.member)
 		}
 	}
-	return append(b, '}')
+	return append(b, '}'), took
 }
 
-// attributes returns all of a call but its properties and its key.
-func (m message) attributes(kind, bag string) []byte {
+// attributes returns all of a call that is not in its properties, without its
+// key. It has nothing twice, so that what is hidden in one place is not read in
+// another.
+func (m message) attributes(kind, bag string, took []string) []byte {
 	b := appendMember([]byte{'{'}, "type", quote(kind))
 	for i, name := range m.names {
-		if name != "type" && name != bag && name != "writeKey" {
+		if name != "type" && name != bag && name != "writeKey" && !slices.Contains(took, name) {
 			b = appendMember(b, name, m.values[i])
 		}
 	}
