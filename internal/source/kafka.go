@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strconv"
 	"strings"
@@ -91,6 +92,15 @@ func (s *kafkaSource) session(ctx context.Context, l *link) error {
 		return err
 	}
 	defer client.Close() // leaves the group
+	ping, cancel := context.WithTimeout(ctx, 10*time.Second)
+	err = client.Ping(ping) // else a login that is refused would not be heard of
+	cancel()
+	switch {
+	case errors.Is(err, io.EOF):
+		return fmt.Errorf("the broker ended the connection: does it want tls, or another login under sasl? %w", err)
+	case err != nil:
+		return err
+	}
 	wait := firstPause
 	for ctx.Err() == nil {
 		fetches := client.PollRecords(ctx, s.opts.Prefetch)
@@ -181,6 +191,9 @@ func (w *watch) OnBrokerConnect(_ kgo.BrokerMetadata, _ time.Duration, _ net.Con
 		w.link.lost(err)
 	}
 }
+
+// OnGroupManageError implements kgo.HookGroupManageError.
+func (w *watch) OnGroupManageError(err error) { w.link.lost(err) }
 
 // OnBrokerRead implements kgo.HookBrokerRead.
 func (w *watch) OnBrokerRead(_ kgo.BrokerMetadata, key int16, _ int, _, _ time.Duration, err error) {
