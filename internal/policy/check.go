@@ -1,6 +1,9 @@
 package policy
 
 import (
+	"encoding/json"
+	"slices"
+
 	"arbalest"
 	"arbalest/internal/decode"
 )
@@ -148,5 +151,68 @@ func members(object []byte) (out []member) {
 		out = append(out, member{string(key), value[0]})
 		return nil
 	})
+	return out
+}
+
+// Named returns the paths that a definition gives columns to or requires.
+func (d Definition) Named() [][]string {
+	var out [][]string
+	add := func(path []string) {
+		if !slices.ContainsFunc(out, func(p []string) bool { return slices.Equal(p, path) }) {
+			out = append(out, path)
+		}
+	}
+	for _, c := range d.Columns {
+		add(c.Path)
+	}
+	for _, path := range d.Required {
+		add(path)
+	}
+	for _, path := range schemaPaths(d.Schema) {
+		add(path)
+	}
+	return out
+}
+
+// Names says whether a definition says anything of a property.
+func (d Definition) Names(path []string) bool {
+	k := newKnown(d)
+	for _, p := range schemaPaths(d.Schema) {
+		k.at(p).all = true
+	}
+	for _, key := range path {
+		next := k.children[key]
+		switch {
+		case next == nil:
+			return k.all
+		case next.all:
+			return true
+		}
+		k = next
+	}
+	return len(k.columns) > 0 || k.required || len(k.children) > 0
+}
+
+// schemaPaths returns the properties that a schema names, innermost ones only.
+// What it says by reference is not followed.
+func schemaPaths(text []byte) [][]string {
+	var schema any
+	if len(text) == 0 || json.Unmarshal(text, &schema) != nil {
+		return nil
+	}
+	return propertyPaths(nil, nil, schema)
+}
+
+func propertyPaths(out [][]string, path []string, schema any) [][]string {
+	s, _ := schema.(map[string]any)
+	properties, _ := s["properties"].(map[string]any)
+	for _, name := range sortedKeys(properties) {
+		at := append(slices.Clone(path), name)
+		if below := propertyPaths(nil, at, properties[name]); len(below) > 0 {
+			out = append(out, below...)
+		} else {
+			out = append(out, at)
+		}
+	}
 	return out
 }

@@ -1,0 +1,172 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"arbalest"
+	"arbalest/internal/blob"
+	"arbalest/internal/decode"
+	"arbalest/internal/lake"
+)
+
+func newSchema() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "schema",
+		Short: "Draft, check and compare definitions of events",
+		Long: `Definitions say what events must have, what they may have, and what of them is
+not stored as it came. They are in arbalest.yaml and in events/*.yaml of the data
+directory; arbalest init --schema=events has their JSON Schema.
+
+  arbalest schema infer user.created --data DIR > DIR/events/user.yaml
+  arbalest schema check new.yaml --data DIR       is a change additive?
+  arbalest schema diff --data DIR                 do the events fit?`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usage("unknown command schema %q: run arbalest schema --help", args[0])
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(newSchemaInfer(), newSchemaCheck(), newSchemaDiff())
+	return cmd
+}
+
+// A surveyed is what was read of an event in the store.
+type surveyed struct {
+	decode.Survey
+	first, last arbalest.Hour // of event time
+	discarded   discards
+}
+
+// readEvents surveys the newest events of a name, at most so many and a few more,
+// and none from before a time. What has not been sorted yet is not among them.
+func readEvents(ctx context.Context, l *lake.Lake, store blob.Store, event arbalest.EventName, since time.Time, most int64) (*surveyed, error) {
+	prefix := string(event) + "/"
+	after := ""
+	if !since.IsZero() {
+		after = prefix + arbalest.HourOf(since).String() + "/"
+	}
+	var keys []arbalest.Key
+	for info, err := range store.List(ctx, arbalest.Key(prefix), arbalest.Key(after)) {
+		if err != nil {
+			return nil, fmt.Errorf("list events of %s: %w", event, err)
+		}
+		keys = append(keys, info.Key)
+	}
+	s := &surveyed{}
+	var lines []byte
+	for i := len(keys) - 1; i >= 0 && s.Events() < most; i-- {
+		parts := strings.SplitN(strings.TrimPrefix(string(keys[i]), prefix), "/", 3)
+		if len(parts) < 3 {
+			continue
+		}
+		hour, err := arbalest.ParseHour(parts[0] + "/" + parts[1])
+		if err != nil {
+			continue // it is not ours
+		}
+		if lines, err = l.AppendLines(ctx, lines[:0], keys[i]); err != nil {
+			return nil, err
+		}
+		if s.last == 0 {
+			s.last = hour
+		}
+		s.first = hour
+		if err := s.add(lines); err != nil {
+			return nil, fmt.Errorf("read %s: %w", keys[i], err)
+		}
+	}
+	return s, nil
+}
+
+// add adds an object's lines.
+func (s *surveyed) add(lines []byte) error {
+	var parser arbalest.LineParser
+	var object []byte
+	for line := range strings.Lines(string(lines)) {
+		l, err := parser.Parse([]byte(line))
+		if err != nil {
+			return err
+		}
+		object = append(append(object[:0], '{'), l.Rest...)
+		if _, _, err := decode.Scan(object, 0, 1000); err != nil {
+			return fmt.Errorf("%w: %v", arbalest.ErrCorrupt, err)
+		}
+		s.Add(object)
+		if l.Attributes != nil {
+			s.discarded.add(l.Attributes)
+		}
+	}
+	return nil
+}
+
+// none says that there are no events to look at.
+func none(event arbalest.EventName, since time.Time) error {
+	if since.IsZero() {
+		return fmt.Errorf("%w: no event %s is sorted: see the names with arbalest status, and sort what landed with arbalest sync", arbalest.ErrUnknown, event)
+	}
+	return fmt.Errorf("%w: no event %s is of %s or later: give another --since", arbalest.ErrUnknown, event, since.UTC().Format(time.RFC3339))
+}
+
+// percent spells a share: 98.2 %, and 100 % only if it is all.
+func percent(part, all int64) string {
+	if all == 0 {
+		return "0 %"
+	}
+	share := 100 * float64(part) / float64(all)
+	switch text := strconv.FormatFloat(share, 'f', 1, 64); {
+	case part == all:
+		return "100 %"
+	case text == "100.0":
+		return "99.9 %"
+	case text == "0.0" && part > 0:
+		return "0.1 %"
+	default:
+		return text + " %"
+	}
+}
+
+// spell spells a path in YAML.
+func spell(path []string) string {
+	plain := true
+	for _, key := range path {
+		plain = plain && isPlain(key)
+	}
+	if plain {
+		return strings.Join(path, ".")
+	}
+	quoted := make([]string, len(path))
+	for i, key := range path {
+		quoted[i] = scalar(key)
+	}
+	return "[" + strings.Join(quoted, ", ") + "]"
+}
+
+// scalar spells a text in YAML, as JSON where it is not a plain word.
+func scalar(s string) string {
+	if isPlain(s) {
+		return s
+	}
+	return string(arbalest.AppendString(nil, s))
+}
+
+// isPlain says that a text is a word that YAML takes for nothing else.
+func isPlain(s string) bool {
+	for i, r := range []byte(s) {
+		letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r == '_'
+		if !letter && (i == 0 || r < '0' || r > '9') {
+			return false
+		}
+	}
+	switch strings.ToLower(s) {
+	case "", "y", "n", "yes", "no", "on", "off", "true", "false", "null":
+		return false
+	}
+	return true
+}
