@@ -13,6 +13,9 @@ type Foreign struct {
 	Name arbalest.EventName
 	ID   string    // empty to have one made
 	Time time.Time // zero is that of the properties, the id or the receipt
+	// ByReceipt says that the time is that of the receipt, whatever properties and
+	// id say.
+	ByReceipt bool
 	// Data is the text of a JSON object, checked here. Nil is {}.
 	Data []byte
 	// Attributes is a JSON object, compacted and known to be valid: Event's.
@@ -125,9 +128,13 @@ func (in *intake) spell(e *Foreign) []byte {
 		b = append(b, `,"id":`...)
 		b = arbalest.AppendString(b, e.ID)
 	}
-	if !e.Time.IsZero() {
+	at := e.Time.UTC()
+	if e.ByReceipt {
+		at = in.reader.received
+	}
+	if !at.IsZero() {
 		b = append(b, `,"timestamp":"`...)
-		b = append(arbalest.AppendTime(b, e.Time.UTC()), '"')
+		b = append(arbalest.AppendTime(b, at), '"')
 	}
 	if e.Data != nil {
 		b = append(append(b, `,"data":`...), e.Data...)

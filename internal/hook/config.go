@@ -193,5 +193,5 @@ func (s source) event(header http.Header, payload []byte, bad *capture.Refusal, 
 	if s.github {
 		return s.githubEvent(header, payload, bad, now)
 	}
-	return s.genericEvent(payload, bad, now)
+	return s.genericEvent(payload, bad)
 }

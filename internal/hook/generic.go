@@ -26,7 +26,7 @@ func check(payload []byte) *capture.Refusal {
 }
 
 // genericEvent finds the event in a payload where the configuration says.
-func (s source) genericEvent(payload []byte, bad *capture.Refusal, now time.Time) capture.Foreign {
+func (s source) genericEvent(payload []byte, bad *capture.Refusal) capture.Foreign {
 	e := capture.Foreign{Name: s.fixed, Bad: bad}
 	if bad != nil {
 		return e
@@ -51,31 +51,29 @@ func (s source) genericEvent(payload []byte, bad *capture.Refusal, now time.Time
 		}
 	}
 	var ok bool
-	if e.Time, ok = s.timeOf(payload, now); !ok && e.Bad == nil {
+	if e.Time, e.ByReceipt, ok = s.timeOf(payload); !ok && e.Bad == nil {
 		e.Bad = &capture.Refusal{Code: capture.BadTime, Reason: fmt.Sprintf("what hooks: %s: time in arbalest.yaml points to is not a time: it must be RFC 3339, or seconds or milliseconds since 1970", s.name)}
 	}
 	return e
 }
 
-// timeOf returns an event's time; zero is that of its id or of receipt. Where the
-// configuration does not say what it is, a property timestamp that is no time
-// means nothing.
-func (s source) timeOf(payload []byte, now time.Time) (t time.Time, ok bool) {
+// timeOf returns an event's time; zero is that of its id or of receipt, and
+// byReceipt says that it is the latter. Where the configuration does not say what
+// it is, a property timestamp that is no time means nothing.
+func (s source) timeOf(payload []byte) (t time.Time, byReceipt, ok bool) {
+	property := pointer{"timestamp"}
 	at, told := s.at["time"]
 	if !told {
-		at = pointer{"timestamp"}
+		at = property
 	}
 	value := at.find(payload)
 	if value == nil || string(value) == "null" {
-		if (pointer{"timestamp"}).find(payload) == nil || !told {
-			return time.Time{}, true
-		}
-		return now, true
+		return time.Time{}, property.find(payload) != nil, true
 	}
 	if t, ok = readTime(value); ok {
-		return t, true
+		return t, false, true
 	}
-	return now, !told
+	return time.Time{}, true, !told
 }
 
 // readTime reads RFC 3339, or a number of seconds since 1970, or of milliseconds

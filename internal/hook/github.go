@@ -28,9 +28,9 @@ func (s source) githubEvent(header http.Header, payload []byte, bad *capture.Ref
 	if action != "" {
 		e.Name += arbalest.EventName("." + action)
 	}
-	e.Data, e.Time = payload, now
+	e.Data, e.ByReceipt = payload, true
 	if t := githubTime(kind, action, payload); !t.IsZero() && t.Before(now.Add(time.Hour)) {
-		e.Time = t
+		e.Time, e.ByReceipt = t, false
 	}
 	return e
 }

@@ -25,8 +25,10 @@ import (
 	"arbalest/internal/lake"
 )
 
-// now is when the tests' webhooks are received.
-var now = time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
+// now is when the tests' webhooks are received: receipt, to the millisecond.
+var now = time.Date(2026, 3, 4, 5, 6, 7, 123_456_789, time.UTC)
+
+const receipt = "2026-03-04T05:06:07.123Z"
 
 // stored is an Appender that keeps lines.
 type stored struct{ bytes.Buffer }
@@ -41,6 +43,7 @@ func (s *stored) Append(_ context.Context, packed []byte, _ int) (arbalest.Recei
 // A kept is a line: an event, or what was rejected.
 type kept struct {
 	name, id, time, attributes, data string // of an event
+	byReceipt                        bool   // its time is just that
 	rejected                         lake.Rejected
 }
 
@@ -51,7 +54,7 @@ func (s *stored) last(t *testing.T) (k kept) {
 		return k
 	}
 	if e, err := arbalest.ParseLine(line); err == nil {
-		return kept{string(e.Name), e.UnquoteID(), time.UnixMicro(e.Time).UTC().Format(time.RFC3339Nano), string(e.Attributes), "{" + string(e.Rest), lake.Rejected{}}
+		return kept{string(e.Name), e.UnquoteID(), time.UnixMicro(e.Time).UTC().Format(time.RFC3339Nano), string(e.Attributes), "{" + string(e.Rest), e.Time == e.Received, lake.Rejected{}}
 	}
 	r, err := lake.ParseRejected(line)
 	if err != nil {
@@ -113,7 +116,6 @@ func TestGitHubsOwnExample(t *testing.T) {
 
 func TestGitHub(t *testing.T) {
 	h, s, log := mounted(t, map[string]Config{"github": {Kind: "github", Secret: secret}}, nil)
-	const receipt = "2026-03-04T05:06:07Z"
 	for _, c := range []struct{ event, body, name, time string }{
 		{"ping", `{"zen":"Speak like a human."}`, "github.ping", receipt},
 		{"pull_request", `{"action":"opened","pull_request":{"created_at":"2026-01-01T00:00:00Z","updated_at":"2026-01-02T00:00:00Z"},"repository":{"updated_at":"2026-02-01T00:00:00Z"}}`, "github.pull_request.opened", "2026-01-02T00:00:00Z"},
@@ -128,7 +130,7 @@ func TestGitHub(t *testing.T) {
 	} {
 		s.Reset()
 		w := deliver(h, "/v1/hooks/github", c.body, append(signed(c.event, "d-1", c.body), "Traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")...)
-		want := kept{c.name, "d-1", c.time, `{"hook":"github","traceparent":"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}`, c.body, lake.Rejected{}}
+		want := kept{c.name, "d-1", c.time, `{"hook":"github","traceparent":"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}`, c.body, c.time == receipt, lake.Rejected{}}
 		if got := s.last(t); w.Code != 200 || fmt.Sprint(got) != fmt.Sprint(want) || !strings.HasPrefix(w.Body.String(), `{"accepted":1,"rejected":[],"durability":"fsync","receipt":"`) {
 			t.Errorf("%d %s\n got %+v\nwant %+v", w.Code, w.Body, got, want)
 		}
@@ -226,14 +228,14 @@ func TestGeneric(t *testing.T) {
 		{"shop", `{"type":"order.paid","data":[{"a/b":"x"}],"at":"2026-01-01T02:00:00+02:00"}`, "shop.order.paid", "x", "2026-01-01T00:00:00Z"},
 		{"shop", `{"type":"order.paid","data":[{"a/b":12.50}],"at":1767225600}`, "shop.order.paid", "12.50", "2026-01-01T00:00:00Z"},
 		{"shop", `{"type":"order.paid","data":[{"a/b":1}],"at":1767225600500}`, "shop.order.paid", "1", "2026-01-01T00:00:00.5Z"},
-		{"shop", `{"type":"order.paid","data":[{"a/b":1}],"at":null}`, "shop.order.paid", "1", "2026-03-04T05:06:07Z"},
-		{"shop", `{"type":"order.paid","data":[{"a/b":1}],"timestamp":3}`, "shop.order.paid", "1", "2026-03-04T05:06:07Z"},
+		{"shop", `{"type":"order.paid","data":[{"a/b":1}],"at":null}`, "shop.order.paid", "1", receipt},
+		{"shop", `{"type":"order.paid","data":[{"a/b":1}],"timestamp":3}`, "shop.order.paid", "1", receipt},
 		{"fixed", `{"timestamp":1767225600}`, "lamp.switched", "", "2026-01-01T00:00:00Z"},
-		{"fixed", `{"timestamp":"soon"}`, "lamp.switched", "", "2026-03-04T05:06:07Z"},
+		{"fixed", `{"timestamp":"soon"}`, "lamp.switched", "", receipt},
 	} {
 		s.Reset()
 		w := deliver(h, "/v1/hooks/"+c.path, c.body)
-		if got := s.last(t); w.Code != 200 || got.name != c.name || c.id != "" && got.id != c.id || got.id == "" || got.time != c.time || got.data != c.body {
+		if got := s.last(t); w.Code != 200 || got.name != c.name || c.id != "" && got.id != c.id || got.id == "" || got.time != c.time || got.byReceipt != (c.time == receipt) || got.data != c.body {
 			t.Errorf("%d %s %+v", w.Code, w.Body, got)
 		}
 	}
