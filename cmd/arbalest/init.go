@@ -19,13 +19,25 @@ import (
 var sampleConfig []byte
 
 func newInit() *cobra.Command {
+	var schema string
 	cmd := &cobra.Command{
-		Use:   "init --data DIR",
+		Use:   "init --data DIR | init --schema[=events]",
 		Short: "Make a data directory with a commented arbalest.yaml",
-		Args:  noArgs,
+		Long: `Makes a data directory with an arbalest.yaml that says what can be set. With --schema
+it prints the JSON Schema of arbalest.yaml, or of events/*.yaml, for editors.`,
+		Args: noArgs,
 	}
 	p := placeFlags(cmd)
+	cmd.Flags().StringVar(&schema, "schema", "", "print the JSON Schema of a file, for editors: config or events")
+	cmd.Flags().Lookup("schema").NoOptDefVal = "config"
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if schema != "" {
+			text, err := editorSchema(schema)
+			if err == nil {
+				_, err = cmd.OutOrStdout().Write(text)
+			}
+			return err
+		}
 		if err := p.resolve(false); err != nil {
 			return err
 		}
