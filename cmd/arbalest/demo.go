@@ -45,7 +45,7 @@ twice. Without --data it uses a directory that it removes at the end.`,
 		if err != nil {
 			return err
 		}
-		c.Listen = "127.0.0.1:0"
+		c.Listen, c.TLS = "127.0.0.1:0", tlsConfig{}
 		c.Store, c.Warehouse.URL = "", "" // its SQL is DuckDB's
 		s, err := startServer(cmd.Context(), *p, c, slog.New(slog.DiscardHandler))
 		if err != nil {
