@@ -9,7 +9,6 @@ import (
 
 	"arbalest"
 	"arbalest/internal/capture"
-	"arbalest/internal/decode"
 )
 
 // Attributes are a CloudEvent's context: names and the JSON texts of their
@@ -209,19 +208,10 @@ func isTokens(s string) bool {
 // quote returns s as a JSON string.
 func quote(s string) []byte { return arbalest.AppendString(nil, s) }
 
-// time returns the event's time: the attribute, else that in the attribute id,
-// where that is a UUIDv7 or ULID and no property has it. It is zero if there is
-// neither.
-func (a *attributes) time(properties []byte) (t time.Time, bad *capture.Refusal) {
+// time returns the attribute time. It is zero if there is none.
+func (a *attributes) time() (t time.Time, bad *capture.Refusal) {
 	if s := a.text("time"); s != "" {
-		t, err := decode.ParseTime([]byte(s))
-		if err != nil {
-			return t, refusef(capture.BadTime, "time cannot be kept: %s", strings.TrimPrefix(err.Error(), arbalest.ErrInvalid.Error()+": "))
-		}
-		return t, nil
+		return readTime("time", s)
 	}
-	if t, ok := decode.IDTime(a.text("id")); ok && (len(properties) == 0 || !hasTimestamp(properties)) {
-		return t, nil
-	}
-	return time.Time{}, nil
+	return t, nil
 }

@@ -70,13 +70,16 @@ func cloudEvent(a *attributes, properties []byte, bad *capture.Refusal) (e captu
 	var badName *capture.Refusal
 	e.Name, badName = typeName(a.text("type"))
 	if bad = firstOf(bad, badName); bad == nil {
-		e.Time, bad = a.time(properties)
+		e.Time, bad = a.time()
 	}
 	if e.Bad = bad; bad != nil {
 		return e
 	}
 	e.ID = sourceID(a.text("source"), a.text("id"))
 	e.Data, e.Attributes = properties, a.json()
+	if e.Time.IsZero() {
+		e.Time, e.ByReceipt = ownTime(properties, a.text("id"))
+	}
 	return e
 }
 

@@ -3,6 +3,7 @@ package form
 import (
 	"encoding/base64"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"arbalest"
@@ -74,12 +75,38 @@ func growth(data []byte) int {
 	return n + 32
 }
 
-// hasTimestamp says whether an object has the property that capture would take
-// the time from.
-func hasTimestamp(object []byte) (has bool) {
-	_ = decode.Members(object, func(key, value []byte) error {
-		has = has || string(key) == "timestamp" && !isNull(value)
+// ownTime returns the time of an event that does not say: zero is that of its
+// property timestamp or of its receipt, and byReceipt says that it is the latter
+// though there is such a property, which is no time. Between the two is the time
+// in the id that it came with (UUIDv7, ULID).
+func ownTime(properties []byte, id string) (t time.Time, byReceipt bool) {
+	var property []byte
+	_ = decode.Members(properties, func(key, value []byte) error {
+		if string(key) == "timestamp" && !isNull(value) {
+			property = value
+		}
 		return nil
 	})
-	return has
+	if s, ok := text(property); ok {
+		if _, err := decode.ParseTime([]byte(s)); err == nil {
+			return time.Time{}, false
+		}
+	}
+	if t, ok := decode.IDTime(id); ok {
+		return t, false
+	}
+	return time.Time{}, property != nil
+}
+
+// readTime returns the time that a member says. The zero time of programs that
+// have none is refused: it would be taken for one that was left out.
+func readTime(member, s string) (t time.Time, bad *capture.Refusal) {
+	t, err := decode.ParseTime([]byte(s))
+	switch {
+	case err != nil:
+		return t, refusef(capture.BadTime, "%s cannot be kept: %s", member, strings.TrimPrefix(err.Error(), arbalest.ErrInvalid.Error()+": "))
+	case t.IsZero():
+		return t, refusef(capture.BadTime, "%s is %s, which says that there is none: leave it out", member, s)
+	}
+	return t, nil
 }

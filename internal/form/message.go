@@ -86,6 +86,9 @@ func (f *Handler) call(raw []byte, kind string, batch shared) capture.Foreign {
 	var took []string
 	e.Data, took = s.properties(m)
 	e.Attributes = m.attributes(kind, s.bag, took)
+	if e.Time.IsZero() {
+		e.Time, e.ByReceipt = ownTime(e.Data, e.ID)
+	}
 	return e
 }
 

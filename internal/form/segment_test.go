@@ -97,6 +97,7 @@ func TestSegmentCallsThatAreNone(t *testing.T) {
 		{"/v1/track", `{"event":"A","userId":"u","timestamp":"yesterday"}`, capture.BadTime},
 		{"/v1/track", `{"event":"A","userId":"u","timestamp":1354408208}`, capture.BadTime},
 		{"/v1/track", `{"event":"A","userId":"u","timestamp":"2026-11-24T12:00:01Z"}`, capture.Future},
+		{"/v1/track", `{"event":"A","userId":"u","timestamp":"0001-01-01T00:00:00Z"}`, capture.BadTime},
 		{"/v1/track", `{"event":"A","userId":"u","messageId":7}`, capture.BadID},
 		{"/v1/track", `{"event":"A","userId":"u","messageId":"a\u0000"}`, capture.BadID},
 		{"/v1/track", `{"event":"A","userId":"u","userId":"v"}`, capture.DuplicateKey},
@@ -206,6 +207,8 @@ func TestSegmentTimes(t *testing.T) {
 		{"no sentAt", `"timestamp":"2012-12-02T00:30:12.984Z"`, Options{}, "2012-12-02T00:30:12.984Z"},
 		{"a sentAt that is none", `"timestamp":"2012-12-02T00:30:12.984Z","sentAt":"now"`, Options{}, "2012-12-02T00:30:12.984Z"},
 		{"no timestamp", `"sentAt":"2026-11-22T03:59:50Z"`, Options{}, "2026-11-22T12:00:00Z"},
+		{"a property that is no time", `"properties":{"timestamp":7}`, Options{}, "2026-11-22T12:00:00Z"},
+		{"a property that is one", `"properties":{"timestamp":"2012-12-02T00:30:12Z"}`, Options{}, "2012-12-02T00:30:12Z"},
 		{"trusted", `"timestamp":"2026-11-22T03:58:00Z","sentAt":"2026-11-22T03:59:50Z"`, trusting, "2026-11-22T03:58:00Z"},
 		{"with an offset", `"timestamp":"2026-11-22T13:58:00.123456+02:00","sentAt":"2026-11-22T14:00:00+02:00"`, Options{}, "2026-11-22T11:58:00.123456Z"},
 	} {

@@ -1,10 +1,8 @@
 package form
 
 import (
-	"strings"
 	"time"
 
-	"arbalest"
 	"arbalest/internal/capture"
 	"arbalest/internal/decode"
 )
@@ -28,9 +26,9 @@ func (f *Handler) callTime(m message, received time.Time) (time.Time, *capture.R
 	if isEmpty(m.get(name)) {
 		return time.Time{}, nil
 	}
-	made, err := decode.ParseTime([]byte(m.text(name)))
-	if err != nil {
-		return made, refusef(capture.BadTime, "%s is no time that can be kept: %s", name, strings.TrimPrefix(err.Error(), arbalest.ErrInvalid.Error()+": "))
+	made, bad := readTime(name, m.text(name))
+	if bad != nil {
+		return made, bad
 	}
 	sent, err := decode.ParseTime([]byte(m.text("sentAt")))
 	if err != nil || elsewhere || f.opts.TrustClocks {
