@@ -76,3 +76,36 @@ func BenchmarkLoad(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkLive loads a second's 1,000 events into a table that has two million
+// of the same hour (-benchtime 20x is enough).
+func BenchmarkLive(b *testing.B) {
+	w := warehouse.New(mustOpen(b, postgrestest.Start(b), Options{}))
+	first := 0
+	step := func(prev arbalest.Seq, rows int, receipts bool) {
+		b.StopTimer()
+		batch := benchBatch(prev+1, first, rows, time.Millisecond)
+		if first += rows; receipts {
+			for _, c := range batch.Chunks {
+				c.Columns[load.ReceivedColumn].Int64 = c.Columns[load.TimeColumn].Int64
+			}
+			batch = load.FindRepeats(batch)
+		}
+		b.StartTimer()
+		if _, err := w.Load(b.Context(), at(prev), load.Batch{Tables: []load.TableBatch{batch}, Next: at(prev + 1)}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	commit := arbalest.Seq(0)
+	for ; commit < 20; commit++ {
+		step(commit, 100_000, false)
+	}
+	for _, receipts := range []bool{false, true} {
+		b.Run(fmt.Sprintf("receipts_%v", receipts), func(b *testing.B) {
+			for range b.N {
+				step(commit, 1000, receipts)
+				commit++
+			}
+		})
+	}
+}

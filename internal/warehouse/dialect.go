@@ -29,6 +29,12 @@ type Dialect struct {
 	// Define spells them, so that finding the rows of an hour of event_time reads
 	// little else. Nil is CREATE TABLE.
 	Events func(table, columns string) []string
+	// Lookup returns the query of the rows of a table that rows of a stage repeat,
+	// for stages of few rows: one that looks each up, where the other (a join
+	// with all rows of their hours) would read what is there. Columns are those
+	// of a Twin: row_place, event_hash, event_time. receipts says that rows have
+	// by_receipt. Nil is the other.
+	Lookup func(table, stage string, receipts bool) string
 	// Retype returns the statements that make a column, in place, one of a type
 	// that holds all its values. Nil is by way of a new column, which is then the
 	// table's last. table and column are spelled as in SQL.

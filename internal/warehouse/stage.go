@@ -37,7 +37,7 @@ func (l *loading) findRepeats(tb *load.TableBatch) ([]load.Twin, error) {
 	if err := l.insert(stage, stageColumns[:], pages, rows); err != nil {
 		return nil, err
 	}
-	twins, err := l.twins(repeatsQuery(l.tableName(tb.Table.Name), stage, tb))
+	twins, err := l.twins(l.repeatsQuery(l.tableName(tb.Table.Name), stage, tb, rows))
 	if err != nil {
 		return nil, err
 	}
@@ -69,13 +69,27 @@ func stagePages(tb *load.TableBatch) (pages []Page, rows int64) {
 	return pages, rows
 }
 
+// maxLookups is how many rows are looked for one by one, in an hour each; more
+// are joined with all rows of their hours. A row whose time is that of its
+// receipt is looked for in 49.
+const (
+	maxLookups   = 100_000
+	receiptHours = 49
+)
+
 // repeatsQuery gives every pair of a staged row and a row of the table that it
 // repeats, by the rule of load.Warehouse. Of the table it looks at the batch's
 // own hours, and at the 24 hours around rows whose time is that of their
 // receipt. Lengths are compared because Redshift may take no account of blanks
 // at the end.
-func repeatsQuery(table, stage string, tb *load.TableBatch) string {
-	hours, _ := load.HoursOf(tb)
+func (l *loading) repeatsQuery(table, stage string, tb *load.TableBatch, rows int64) string {
+	hours, receipts := load.HoursOf(tb)
+	if receipts {
+		rows *= receiptHours
+	}
+	if l.dialect.Lookup != nil && rows <= maxLookups {
+		return l.dialect.Lookup(table, stage, receipts)
+	}
 	var there []string
 	for _, s := range load.SpansOf(hours) {
 		there = append(there, fmt.Sprintf("SELECT event_id, event_time, event_hash FROM %s WHERE event_time >= %s AND event_time <= %s", table, timeLiteral(s.From), timeLiteral(s.To-1)))
