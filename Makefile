@@ -27,12 +27,16 @@ compiler:
 	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq g++ >/dev/null; \
 	  else echo "A C++ compiler is missing: install one (Debian: sudo apt-get install g++; macOS: xcode-select --install), then run make again"; exit 1; fi; fi
 
-# PostgreSQL and versitygw are for the tests alone. Without versitygw the tests on a real S3 server are skipped, though not in CI.
+# PostgreSQL, RabbitMQ and versitygw are for the tests alone. Without the last two the tests on a real server of them are skipped, though not in CI.
 tools: compiler bin/tools/versitygw-$(VERSITYGW)
 	@if ! command -v initdb >/dev/null && ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then \
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq postgresql >/dev/null; \
 	  else echo "A PostgreSQL server is missing, which the tests run a private one of: install it (Debian: sudo apt-get install postgresql; macOS: brew install postgresql), then run make again"; exit 1; fi; fi
+	@if ! command -v rabbitmq-server >/dev/null && ! ls /usr/lib/rabbitmq/lib/*/sbin/rabbitmq-server >/dev/null 2>&1; then \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq rabbitmq-server >/dev/null; then :; \
+	  else echo "RabbitMQ is not installed (Debian: sudo apt-get install rabbitmq-server): the tests on a real server of it will be skipped"; [ -z "$$CI" ]; fi; fi
 
 bin/tools/versitygw-$(VERSITYGW):
 	@echo "installing versitygw $(VERSITYGW), the S3 server of the tests, in bin/tools"

@@ -32,9 +32,12 @@ type config struct {
 	TLS tlsConfig `yaml:"tls"`
 	// Hooks are the sources of webhooks, by the last part of their path. In
 	// secrets and tokens ${NAME} is replaced from the environment, by serve.
-	Hooks   map[string]hook.Config `yaml:"hooks"`
-	CORS    corsConfig             `yaml:"cors"`
-	Segment segmentConfig          `yaml:"segment"`
+	Hooks map[string]hook.Config `yaml:"hooks"`
+	// Sources are message brokers that serve takes events from, by a name of
+	// yours.
+	Sources map[string]sourceConfig `yaml:"sources"`
+	CORS    corsConfig              `yaml:"cors"`
+	Segment segmentConfig           `yaml:"segment"`
 	// Store is the object store's URL, in which ${NAME} is replaced from the
 	// environment. Defaults to the directory store in the data directory, to
 	// which a relative path is relative.

@@ -98,6 +98,9 @@ type server struct {
 	stop    context.CancelFunc
 	loops   sync.WaitGroup
 	metrics *passMetrics
+
+	stopSources context.CancelFunc
+	taking      sync.WaitGroup // the sources
 }
 
 // startServer opens the place and begins to serve. The caller must Close it,
@@ -112,6 +115,10 @@ func startServer(ctx context.Context, p place, c config, log *slog.Logger) (*ser
 	if err != nil {
 		return nil, err
 	}
+	taken, stats, err := sources(c, p, log)
+	if err != nil {
+		return nil, err
+	}
 	e, err := openEngine(ctx, p, c)
 	if err != nil {
 		return nil, err
@@ -121,7 +128,9 @@ func startServer(ctx context.Context, p place, c config, log *slog.Logger) (*ser
 	if err := s.secure(p, c); err != nil {
 		return nil, errors.Join(err, e.Close())
 	}
-	if err := s.listen(c); err != nil {
+	registry := prometheus.NewRegistry()
+	registerSources(registry, stats)
+	if err := s.listen(c, registry); err != nil {
 		return nil, errors.Join(err, e.Close())
 	}
 	if s.control, err = listenControl(e, p.servant(), s.url); err != nil {
@@ -134,13 +143,17 @@ func startServer(ctx context.Context, p place, c config, log *slog.Logger) (*ser
 	for _, p := range pipelines {
 		s.loops.Go(func() { e.runBy(loops, p, log) })
 	}
+	taking, stopSources := context.WithCancel(loops)
+	s.stopSources = stopSources
+	for _, b := range taken {
+		s.taking.Go(func() { _ = b.Run(taking, s.take) }) // it logs what goes wrong, and tries again
+	}
 	return s, nil
 }
 
 // listen starts capture.
-func (s *server) listen(c config) error {
+func (s *server) listen(c config, registry *prometheus.Registry) error {
 	s.landing = s.engine.lake.NewGatherer()
-	registry := prometheus.NewRegistry()
 	s.metrics = newPassMetrics(registry)
 	door, err := c.door()
 	if err != nil {
@@ -191,6 +204,7 @@ func (s *server) wait(ctx context.Context) error {
 func (s *server) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), grace)
 	defer cancel()
+	s.endSources()
 	errCapture := errors.Join(s.capture.Close(ctx), s.front.Shutdown(ctx), s.landing.Close(ctx))
 	s.stop()
 	errControl := s.control.Close(ctx)
