@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -84,7 +85,7 @@ func TestDefinitions(t *testing.T) {
 	secrets := func(body string) string { return strings.ReplaceAll(body, "SECRET", secret) }
 	for body, want := range map[string][3]int{ // status, accepted, rejected
 		`{"event":"user.created","id":"1","data":{"email":"SECRET@doe.com","age":41,"ip":"198.51.100.77","password":"SECRET","friends":[{"email":"SECRET","n":1}],"plan":"free"}}`: {200, 1, 0},
-		`{"event":"user.created","id":"2","data":{"email":"SECRET@doe.com","age":"very old","city":{"name":"Paris"}}}`:                                                           {200, 1, 0},
+		`{"event":"user.created","id":"2","data":{"email":"SECRET@doe.com","age":"very old","city":{"name":"Paris"}}}`:                                                             {200, 1, 0},
 		`{"event":"user.created","id":"3","data":{"password":"SECRET"}}`:                                                                                                           {400, 0, 1},
 		`{"event":"user.created","id":"4","timestamp":"never","data":{"email":"SECRET"}}`:                                                                                          {400, 0, 1},
 		`{"event":"user.created","id":"5","email":"SECRET"}`:                                                                                                                       {400, 0, 1},
@@ -119,6 +120,12 @@ func TestDefinitions(t *testing.T) {
 		t.Errorf("orders: %s", got)
 	}
 	s.stop()
+	must(t, "verify", "--data", dir)
+	before := query(t, dir, "SELECT * FROM user_created ORDER BY event_id")
+	must(t, "rebuild", "--data", dir)
+	if after := query(t, dir, "SELECT * FROM user_created ORDER BY event_id"); !slices.Equal(before, after) {
+		t.Errorf("rebuilt:\n%s\nbefore:\n%s", strings.Join(after, "\n"), strings.Join(before, "\n"))
+	}
 	must(t, "verify", "--data", dir)
 	if strings.Contains(s.log.String(), secret) {
 		t.Errorf("the log has a secret: %s", s.log)
@@ -189,6 +196,12 @@ func inferAndCheck(t *testing.T, dir string) {
 		t.Error(draft)
 	}
 	other := t.TempDir()
+	undefined := t.TempDir()
+	must(t, "import", "--data", undefined, write(t, filepath.Join(undefined, "in.ndjson"), `{"event":"page.viewed","id":"1","data":{"url":"/x","ms":1}}`+"\n"))
+	first := write(t, filepath.Join(undefined, "first.yaml"), must(t, "schema", "infer", "page.viewed", "--data", undefined))
+	if out := must(t, "schema", "check", first, "--data", undefined); out != "Nothing changes.\n" {
+		t.Error(out)
+	}
 	file := write(t, filepath.Join(other, "events", "page.yaml"), draft)
 	must(t, "schema", "check", file, file)
 	must(t, "import", "--data", other, write(t, filepath.Join(other, "in.ndjson"), `{"event":"page.viewed","id":"1","data":{"url":"/x","ms":1}}`+"\n"))

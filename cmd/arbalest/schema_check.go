@@ -125,7 +125,7 @@ func (p *place) inUse(ctx context.Context, after definitions) (definitions, erro
 		if t.Version == 0 {
 			continue
 		}
-		d := policy.Definition{Event: event, Table: t.Name}
+		d := policy.Definition{Event: event, Table: t.Name, Inferred: true}
 		for _, column := range t.Columns {
 			d.Columns = append(d.Columns, policy.Column{Column: column})
 		}

@@ -41,13 +41,17 @@ func (c *comparison) bad(part, why, format string, args ...any) {
 
 // Compare returns what changes from one definition of an event to another.
 // Additive are columns and properties that are new and need not be there, and
-// types that are widened where no value changes.
+// types that are widened where no value changes. Of an event without a definition
+// only its columns are compared: nothing else was promised.
 func Compare(before, after Definition) []Change {
 	c := &comparison{event: after.Event}
 	if a, b := tableOf(before), tableOf(after); a != b {
 		c.bad("table", "rows of before are in the other table", "%s becomes %s", a, b)
 	}
 	c.columns(before, after)
+	if before.Inferred {
+		return c.changes // nothing else was said before
+	}
 	c.required(before, after)
 	c.schemas(before, after)
 	c.contract(before, after)
@@ -73,6 +77,7 @@ func (c *comparison) columns(before, after Definition) {
 		part := "column " + old.Name
 		now, ok := is[old.Name]
 		switch {
+		case !ok && !after.Declared && before.Inferred: // it still is
 		case !ok && !after.Declared:
 			c.add(part, "it is inferred from now on")
 		case !ok:

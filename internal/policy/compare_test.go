@@ -55,8 +55,15 @@ func TestCompare(t *testing.T) {
 		"a pattern":              {schema(`{"properties":{"a":{}}}`), schema(`{"properties":{"a":{"pattern":"x"}}}`), false, "may not fit it"},
 		"required by the schema": {schema(`{"required":["a"]}`), schema(`{"required":["a","b"]}`), false, "may lack it"},
 		"a property is left out": {schema(`{"properties":{"a":{}}}`), schema(`{"properties":{}}`), false, "left out"},
-		"additional ones":        {schema(`{"additionalProperties":false}`), schema(`{}`), true, "are taken"},
-		"no additional ones":     {schema(`{}`), schema(`{"additionalProperties":false}`), false, "may not fit it"},
+		"a first definition": {func(d *Definition) {
+			d.Inferred, d.Declared, d.Required = true, false, nil
+			d.Columns = append(d.Columns, column(t, "more", "DATE"))
+		}, func(d *Definition) {
+			d.Declared, d.Contract, d.Privacy.Hash = false, Contract{Evolve, Freeze}, paths("plan")
+		}, true, ""},
+		"a first one that closes": {func(d *Definition) { d.Inferred, d.Declared = true, false }, nil, false, "no columns are inferred"},
+		"additional ones":         {schema(`{"additionalProperties":false}`), schema(`{}`), true, "are taken"},
+		"no additional ones":      {schema(`{}`), schema(`{"additionalProperties":false}`), false, "may not fit it"},
 	} {
 		changes := Compare(base(c.before), base(c.after))
 		additive, text := true, ""
@@ -67,7 +74,7 @@ func TestCompare(t *testing.T) {
 				t.Errorf("%s: %+v", name, ch)
 			}
 		}
-		if additive != c.additive || !strings.Contains(text, c.says) || (name == "nothing") != (len(changes) == 0) {
+		if additive != c.additive || !strings.Contains(text, c.says) || (name == "nothing" || name == "a first definition") != (len(changes) == 0) {
 			t.Errorf("%s: %v, %s", name, additive, text)
 		}
 	}

@@ -59,6 +59,8 @@ type Definition struct {
 	SchemaFile string
 	Contract   Contract
 	Privacy    Privacy
+	// Inferred says that the event has none: its columns were inferred.
+	Inferred bool
 }
 
 // A Column is a column with a mode for values that do not fit it; empty is the
