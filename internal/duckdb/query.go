@@ -42,12 +42,18 @@ type Rows struct {
 // arbalest.ErrInvalid, or arbalest.ErrUnknown where a table does not exist, and
 // has DuckDB's own message. The context's end stops the query.
 func (w *Warehouse) Query(ctx context.Context, query string) (*Rows, error) {
+	return w.QueryAs(ctx, query, nil, castToText)
+}
+
+// QueryAs is Query with arguments for $1 and so on, as bind takes them, and with
+// each column cast to VARCHAR as cast says: an expression of %s, the column.
+func (w *Warehouse) QueryAs(ctx context.Context, query string, args []any, cast func(Column) string) (*Rows, error) {
 	conn, done, err := w.reader(ctx)
 	if err != nil {
 		return nil, err
 	}
 	r := &Rows{ctx: ctx, done: done}
-	if err := r.start(w, conn, query); err != nil {
+	if err := r.start(conn, query, args, cast); err != nil {
 		done()
 		return nil, queryError(ctx, err)
 	}
@@ -72,35 +78,31 @@ func (w *Warehouse) Ask(ctx context.Context, query string, to warehouse.Sink) er
 	return rows.Err()
 }
 
-func (r *Rows) start(w *Warehouse, conn *sql.Conn, query string) error {
+func (r *Rows) start(conn *sql.Conn, query string, args []any, cast func(Column) string) error {
 	statement, err := inspect(conn, query)
 	if err != nil {
 		return err
 	}
-	r.values = make([]Value, len(statement.columns))
-	if statement.kind == mapping.StatementTypeExplain {
-		for _, name := range statement.columns {
-			r.Columns = append(r.Columns, Column{Name: name, Type: "VARCHAR"})
-		}
-		r.stream, err = openStream(r.ctx, conn, query)
+	if n := len(statement.parameters); n != len(args) {
+		return fmt.Errorf("%w: the statement has %d parameters and %d values for them", arbalest.ErrInvalid, n, len(args))
+	}
+	if r.Columns, err = statement.describe(r.ctx, conn); err != nil {
 		return err
 	}
-	types, err := describe(r.ctx, conn, statement)
-	if err != nil {
-		return err
+	r.values = make([]Value, len(r.Columns))
+	if statement.kind != mapping.StatementTypeExplain {
+		query = statement.asText(r.Columns, cast)
 	}
-	for i, t := range types {
-		r.Columns = append(r.Columns, Column{Name: statement.columns[i], Type: t, Kind: kindOf(t)})
-	}
-	r.stream, err = openStream(r.ctx, conn, statement.asText(r.Columns))
+	r.stream, err = openStream(r.ctx, conn, query, args...)
 	return err
 }
 
 // A statement is one that Query may run.
 type statement struct {
-	text    string // without what follows it
-	kind    mapping.StatementType
-	columns []string
+	text       string // without what follows it
+	kind       mapping.StatementType
+	columns    []string
+	parameters []mapping.Type // $1 first
 }
 
 // inspect lets DuckDB parse and bind a query. The error wraps
@@ -133,8 +135,8 @@ func inspect(conn *sql.Conn, query string) (s statement, err error) {
 		if s.kind != mapping.StatementTypeSelect && s.kind != mapping.StatementTypeExplain {
 			return fmt.Errorf("%w: the statement does not only read: use SELECT, FROM, VALUES, SHOW, DESCRIBE, SUMMARIZE or EXPLAIN; tables are derived from events and are not written by hand", arbalest.ErrInvalid)
 		}
-		if n := mapping.NParams(stmt); n > 0 {
-			return fmt.Errorf("%w: the statement has %d parameters and no values for them", arbalest.ErrInvalid, n)
+		for i := range mapping.NParams(stmt) {
+			s.parameters = append(s.parameters, mapping.ParamType(stmt, i+1))
 		}
 		for i := range mapping.PreparedStatementColumnCount(stmt) {
 			s.columns = append(s.columns, mapping.PreparedStatementColumnName(stmt, i))
@@ -144,45 +146,60 @@ func inspect(conn *sql.Conn, query string) (s statement, err error) {
 	return s, err
 }
 
-// describe returns the types of a statement's columns.
-func describe(ctx context.Context, conn *sql.Conn, s statement) ([]string, error) {
-	rows, err := conn.QueryContext(ctx, "DESCRIBE SELECT * FROM (\n"+s.text+"\n)")
+// describe returns a statement's columns. Parameters are NULL meanwhile: the
+// types do not follow from them if each is cast to one.
+func (s statement) describe(ctx context.Context, conn *sql.Conn) ([]Column, error) {
+	var columns []Column
+	if s.kind == mapping.StatementTypeExplain {
+		for _, name := range s.columns {
+			columns = append(columns, Column{Name: name, Type: "VARCHAR"})
+		}
+		return columns, nil
+	}
+	rows, err := conn.QueryContext(ctx, "DESCRIBE SELECT * FROM (\n"+s.text+"\n)", make([]any, len(s.parameters))...)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var types []string
 	for rows.Next() {
 		var name, kind string
 		var ignored [4]any
 		if err := rows.Scan(&name, &kind, &ignored[0], &ignored[1], &ignored[2], &ignored[3]); err != nil {
 			return nil, err
 		}
-		types = append(types, kind)
+		if len(columns) < len(s.columns) {
+			name = s.columns[len(columns)]
+		}
+		columns = append(columns, Column{Name: name, Type: kind, Kind: kindOf(kind)})
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err
 	}
-	if len(types) != len(s.columns) {
-		return nil, fmt.Errorf("%w: the statement has %d columns by one account and %d by another: give each a name of its own", arbalest.ErrInvalid, len(s.columns), len(types))
+	if len(columns) != len(s.columns) {
+		return nil, fmt.Errorf("%w: the statement has %d columns by one account and %d by another: give each a name of its own", arbalest.ErrInvalid, len(s.columns), len(columns))
 	}
-	return types, nil
+	return columns, nil
+}
+
+// castToText casts a column as Query gives it.
+func castToText(c Column) string {
+	if c.Kind == warehouse.JSONValue && c.Type != "JSON" {
+		return "to_json(%s)::VARCHAR"
+	}
+	return "%s::VARCHAR"
 }
 
 // asText returns the statement with every column as VARCHAR.
-func (s statement) asText(columns []Column) string {
+func (s statement) asText(columns []Column, cast func(Column) string) string {
 	var casts, names strings.Builder
 	for i, c := range columns {
 		if i > 0 {
 			casts.WriteString(", ")
 			names.WriteString(", ")
 		}
-		fmt.Fprintf(&names, "c%d", i)
-		if c.Kind == warehouse.JSONValue && c.Type != "JSON" {
-			fmt.Fprintf(&casts, "to_json(c%d)::VARCHAR", i)
-		} else {
-			fmt.Fprintf(&casts, "c%d::VARCHAR", i)
-		}
+		name := fmt.Sprintf("c%d", i)
+		names.WriteString(name)
+		casts.WriteString(strings.ReplaceAll(cast(c), "%s", name))
 	}
 	return fmt.Sprintf("SELECT %s FROM (\n%s\n) AS q(%s)", &casts, s.text, &names)
 }
