@@ -16,6 +16,7 @@ import (
 	"github.com/goccy/go-yaml/parser"
 
 	"arbalest"
+	"arbalest/internal/strict"
 )
 
 // JSONSchema is the JSON Schema (draft 2020-12) of a pipeline's file, for
@@ -83,16 +84,13 @@ func Parse(name string, b []byte, lookup Lookup) (File, error) {
 }
 
 func parse(name string, b []byte, lookup Lookup) (File, []string, error) {
-	bad := func(err error) (File, []string, error) {
-		return File{}, nil, fmt.Errorf("%w pipeline %s: %s", arbalest.ErrInvalid, name, strings.TrimSpace(yaml.FormatError(err, false, true)))
-	}
 	var spec fileSpec
-	if err := yaml.UnmarshalWithOptions(b, &spec, yaml.Strict()); err != nil {
-		return bad(err)
+	if err := strict.Unmarshal("pipeline", name, b, &spec); err != nil {
+		return File{}, nil, err
 	}
 	tree, err := parser.ParseBytes(b, 0)
 	if err != nil {
-		return bad(err)
+		return File{}, nil, fmt.Errorf("%w pipeline %s: %v", arbalest.ErrInvalid, name, err)
 	}
 	if spec.Name == "" {
 		spec.Name = strings.TrimSuffix(filepath.Base(name), filepath.Ext(name))

@@ -15,6 +15,7 @@ import (
 
 	"arbalest"
 	"arbalest/internal/hook"
+	"arbalest/internal/strict"
 )
 
 // A config is arbalest.yaml. Unknown keys are errors with their line. The zero
@@ -167,8 +168,8 @@ func readConfig(path string, optional bool) (config, error) {
 	if err != nil {
 		return c, fmt.Errorf("read configuration: %w", err)
 	}
-	if err := yaml.UnmarshalWithOptions(b, &c, yaml.Strict()); err != nil {
-		return c, fmt.Errorf("%w configuration %s: %s", arbalest.ErrInvalid, path, yaml.FormatError(err, false, true))
+	if err := strict.Unmarshal("configuration", path, b, &c); err != nil {
+		return c, err
 	}
 	if c.Compression != "" && c.Compression != "zstd" && c.Compression != "none" {
 		return c, fmt.Errorf("%w configuration %s: compression %q: want zstd or none", arbalest.ErrInvalid, path, c.Compression)

@@ -14,6 +14,7 @@ import (
 	"github.com/goccy/go-yaml/parser"
 
 	"arbalest"
+	"arbalest/internal/strict"
 )
 
 // An eventConfig is an event's definition.
@@ -246,8 +247,8 @@ func (c *config) readEventsFile(file string) error {
 		return fmt.Errorf("read definitions: %w", err)
 	}
 	var f eventsFile
-	if err := yaml.UnmarshalWithOptions(b, &f, yaml.Strict()); err != nil {
-		return fmt.Errorf("%w definitions %s: %s", arbalest.ErrInvalid, file, yaml.FormatError(err, false, true))
+	if err := strict.Unmarshal("definitions", file, b, &f); err != nil {
+		return err
 	}
 	return c.noteEvents(file, b, f.Events)
 }

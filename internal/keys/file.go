@@ -12,6 +12,7 @@ import (
 	"github.com/goccy/go-yaml"
 
 	"arbalest"
+	"arbalest/internal/strict"
 )
 
 // A File is where the keys of a place are.
@@ -47,8 +48,8 @@ func (f File) Read() ([]Key, error) {
 // parse reads the file's text. The error wraps arbalest.ErrInvalid.
 func parse(b []byte) ([]Key, error) {
 	var d document
-	if err := unmarshal(b, &d); err != nil {
-		return nil, fmt.Errorf("%w keys: %s", arbalest.ErrInvalid, yaml.FormatError(err, false, false))
+	if err := strict.Unmarshal("keys", "file", b, &d); err != nil {
+		return nil, err
 	}
 	ids, hashes := map[string]bool{}, map[string]bool{}
 	for _, k := range d.Keys {
@@ -61,17 +62,6 @@ func parse(b []byte) ([]Key, error) {
 		ids[k.ID], hashes[k.Hash] = true, true
 	}
 	return d.Keys, nil
-}
-
-// unmarshal reads YAML. The parser panics at some text that is none, such as a
-// tag without a value (FuzzParse), and a file that is edited must not end serve.
-func unmarshal(b []byte, d *document) (err error) {
-	defer func() {
-		if bad := recover(); bad != nil {
-			err = fmt.Errorf("it is no YAML: %v", bad)
-		}
-	}()
-	return yaml.UnmarshalWithOptions(b, d, yaml.Strict())
 }
 
 // New adds a key of the name, events and rate of k, and returns it with its
