@@ -30,7 +30,7 @@ func (f *Handler) serveCloudEvents(w http.ResponseWriter, r *http.Request) {
 	}
 	contentType := r.Header.Get("Content-Type")
 	kind := mediaType(contentType)
-	if strings.HasPrefix(strings.ToLower(contentType), cloudType) && (kind != cloudJSON && kind != cloudBatch || !isTextType(kind, contentType) && strings.Contains(contentType, "=")) {
+	if !isUnderstood(contentType) {
 		f.refuseFormat(w, contentType)
 		return
 	}
@@ -67,6 +67,16 @@ func (f *Handler) serveCloudEvents(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "private") // webhooks, section 3.2
 	}
 	f.capture.Reply(w, taken, outcomes)
+}
+
+// isUnderstood says whether a content type is one in which CloudEvents are read:
+// their JSON in UTF-8, or data in binary mode, of whatever kind.
+func isUnderstood(contentType string) bool {
+	if !strings.HasPrefix(strings.ToLower(contentType), cloudType) {
+		return true
+	}
+	kind := mediaType(contentType)
+	return (kind == cloudJSON || kind == cloudBatch) && (!strings.Contains(strings.ToLower(contentType), "charset=") || isTextType(kind, contentType))
 }
 
 // refuseFormat answers a format that is not understood, as webhooks must.

@@ -298,6 +298,11 @@ func TestCloudEventFormats(t *testing.T) {
 			t.Errorf("%s: %d %s", contentType, w.Code, w.Body)
 		}
 	}
+	for _, contentType := range []string{"application/cloudevents+json; profile=x", "application/cloudevents+json;Charset=\"UTF-8\"", "APPLICATION/cloudevents+json"} {
+		if w := p.post("/v1/events", `{"specversion":"1.0","id":"1","source":"/s","type":"t"}`, "Content-Type", contentType, "Authorization", "Bearer k"); w.Code != 200 {
+			t.Errorf("%s: %d %s", contentType, w.Code, w.Body)
+		}
+	}
 	w := p.post("/v1/cloudevents?access_token=k", `{"specversion":"1.0","id":"1","source":"/s","type":"t"}`, "Content-Type", structuredType)
 	if w.Code != 200 || w.Header().Get("Cache-Control") != "private" {
 		t.Errorf("a key in the query: %d %s", w.Code, w.Body)
