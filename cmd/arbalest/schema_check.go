@@ -9,11 +9,11 @@ import (
 	"os"
 	"slices"
 
-	"github.com/goccy/go-yaml"
 	"github.com/spf13/cobra"
 
 	"arbalest"
 	"arbalest/internal/policy"
+	"arbalest/internal/strict"
 )
 
 func newSchemaCheck() *cobra.Command {
@@ -67,8 +67,8 @@ func readDefinitions(file string) (definitions, error) {
 		return nil, fmt.Errorf("read definitions: %w", err)
 	}
 	var c config
-	if err := yaml.UnmarshalWithOptions(b, &c, yaml.Strict()); err != nil {
-		return nil, fmt.Errorf("%w definitions %s: %s", arbalest.ErrInvalid, file, yaml.FormatError(err, false, true))
+	if err := strict.Unmarshal("definitions", file, b, &c); err != nil {
+		return nil, err
 	}
 	if c.Privacy.Key == "" {
 		c.Privacy.Key = "${KEY}" // it is in arbalest.yaml
