@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
-	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
@@ -158,8 +157,8 @@ func (t *rejectedTable) add(k lake.Kept) error {
 		}
 		t.table = newTable(header...)
 		t.table.SetColumnConfigs([]table.ColumnConfig{
-			{Number: 3, WidthMax: 40, WidthMaxEnforcer: text.Trim}, {Number: 4, WidthMax: 40, WidthMaxEnforcer: text.Trim},
-			{Number: 6, WidthMax: t.reasons(), WidthMaxEnforcer: text.Trim},
+			{Number: 3, WidthMax: 40, WidthMaxEnforcer: cutShort}, {Number: 4, WidthMax: 40, WidthMaxEnforcer: cutShort},
+			{Number: 6, WidthMax: t.reasons(), WidthMaxEnforcer: cutShort},
 		})
 	}
 	l := newRejectedLine(k)

@@ -313,7 +313,7 @@ func (r *replayReport) print(out io.Writer, asJSON bool) error {
 	}
 	if len(r.Left) > 0 {
 		t := newTable("left", "places", "the first", "why")
-		t.SetColumnConfigs([]table.ColumnConfig{{Number: 2, Align: text.AlignRight, AlignHeader: text.AlignRight}, {Number: 4, WidthMax: 100, WidthMaxEnforcer: text.Trim}})
+		t.SetColumnConfigs([]table.ColumnConfig{{Number: 2, Align: text.AlignRight, AlignHeader: text.AlignRight}, {Number: 4, WidthMax: 100, WidthMaxEnforcer: cutShort}})
 		for _, l := range r.Left {
 			t.AppendRow([]any{string(l.Code), thousands(l.Places), l.Place, oneLine.Replace(l.Reason)})
 		}
