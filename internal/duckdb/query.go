@@ -109,28 +109,7 @@ type statement struct {
 // arbalest.ErrInvalid if it is not one statement that reads.
 func inspect(conn *sql.Conn, query string) (s statement, err error) {
 	s.text = trimStatement(query)
-	err = conn.Raw(func(c any) error {
-		raw, err := connectionOf(c)
-		if err != nil {
-			return err
-		}
-		connection := mapping.Connection{Ptr: raw}
-		var parsed mapping.ExtractedStatements
-		defer mapping.DestroyExtracted(&parsed)
-		switch n := mapping.ExtractStatements(connection, query, &parsed); {
-		case n == 0:
-			if message := mapping.ExtractStatementsError(parsed); message != "" {
-				return duckError(message)
-			}
-			return fmt.Errorf("%w: there is no statement: send a SELECT", arbalest.ErrInvalid)
-		case n > 1:
-			return fmt.Errorf("%w: there are %d statements: send one at a time", arbalest.ErrInvalid, n)
-		}
-		var stmt mapping.PreparedStatement
-		defer mapping.DestroyPrepare(&stmt)
-		if mapping.PrepareExtractedStatement(connection, parsed, 0, &stmt) == mapping.StateError {
-			return duckError(mapping.PrepareError(stmt))
-		}
+	err = prepared(conn, query, func(stmt mapping.PreparedStatement) error {
 		s.kind = mapping.PreparedStatementType(stmt)
 		if s.kind != mapping.StatementTypeSelect && s.kind != mapping.StatementTypeExplain {
 			return fmt.Errorf("%w: the statement does not only read: use SELECT, FROM, VALUES, SHOW, DESCRIBE, SUMMARIZE or EXPLAIN; tables are derived from events and are not written by hand", arbalest.ErrInvalid)
@@ -144,6 +123,35 @@ func inspect(conn *sql.Conn, query string) (s statement, err error) {
 		return nil
 	})
 	return s, err
+}
+
+// prepared lets DuckDB parse and bind what must be one statement, and gives it to
+// look. The error wraps arbalest.ErrInvalid if it is none, or look's.
+func prepared(conn *sql.Conn, query string, look func(mapping.PreparedStatement) error) error {
+	return conn.Raw(func(c any) error {
+		raw, err := connectionOf(c)
+		if err != nil {
+			return err
+		}
+		connection := mapping.Connection{Ptr: raw}
+		var parsed mapping.ExtractedStatements
+		defer mapping.DestroyExtracted(&parsed)
+		switch n := mapping.ExtractStatements(connection, query, &parsed); {
+		case n == 0:
+			if message := mapping.ExtractStatementsError(parsed); message != "" {
+				return duckError(message)
+			}
+			return fmt.Errorf("%w: there is no statement: send one", arbalest.ErrInvalid)
+		case n > 1:
+			return fmt.Errorf("%w: there are %d statements: send one at a time", arbalest.ErrInvalid, n)
+		}
+		var stmt mapping.PreparedStatement
+		defer mapping.DestroyPrepare(&stmt)
+		if mapping.PrepareExtractedStatement(connection, parsed, 0, &stmt) == mapping.StateError {
+			return duckError(mapping.PrepareError(stmt))
+		}
+		return look(stmt)
+	})
 }
 
 // describe returns a statement's columns. Parameters are NULL meanwhile: the

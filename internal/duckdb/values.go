@@ -135,30 +135,9 @@ func inForms(query string, forms []form) string {
 	return fmt.Sprintf("SELECT %s FROM (\n%s\n) AS q(%s)", &casts, query, &names)
 }
 
-// kindOfStatement lets DuckDB parse what must be one statement.
+// kindOfStatement says of what kind one statement is.
 func kindOfStatement(conn *sql.Conn, query string) (kind mapping.StatementType, err error) {
-	err = conn.Raw(func(c any) error {
-		raw, err := connectionOf(c)
-		if err != nil {
-			return err
-		}
-		connection := mapping.Connection{Ptr: raw}
-		var parsed mapping.ExtractedStatements
-		defer mapping.DestroyExtracted(&parsed)
-		switch n := mapping.ExtractStatements(connection, query, &parsed); {
-		case n == 0:
-			if message := mapping.ExtractStatementsError(parsed); message != "" {
-				return duckError(message)
-			}
-			return fmt.Errorf("%w: there is no statement", arbalest.ErrInvalid)
-		case n > 1:
-			return fmt.Errorf("%w: there are %d statements: run them one at a time", arbalest.ErrInvalid, n)
-		}
-		var stmt mapping.PreparedStatement
-		defer mapping.DestroyPrepare(&stmt)
-		if mapping.PrepareExtractedStatement(connection, parsed, 0, &stmt) == mapping.StateError {
-			return duckError(mapping.PrepareError(stmt))
-		}
+	err = prepared(conn, query, func(stmt mapping.PreparedStatement) error {
 		kind = mapping.PreparedStatementType(stmt)
 		return nil
 	})
