@@ -34,6 +34,7 @@ var mayImport = map[string][]string{
 	"internal/load/warehousetest":     {"internal/blob", "internal/decode", "internal/lake", "internal/load"},
 	"internal/duckdb":                 {"internal/decode", "internal/load", "internal/warehouse"},
 	"internal/archive":                {"internal/lake", "internal/load"},
+	"internal/model":                  {"internal/warehouse"},
 	"internal/warehouse":              {"internal/blob", "internal/decode", "internal/load"},
 	"internal/postgres":               {"internal/blob", "internal/decode", "internal/load", "internal/warehouse"},
 	"internal/postgres/postgrestest":  {},

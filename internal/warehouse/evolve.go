@@ -159,7 +159,7 @@ func (l *loading) widen(tb *load.TableBatch, i int, c arbalest.Column, old arbal
 			return old, fmt.Errorf("widen column %s to %s: %w: %s", c.Name, wide, err, advice)
 		}
 	}
-	for _, s := range l.dialect.retype(table, column, wide) {
+	for _, s := range append(l.dialect.Unbind(eventSchema, l.dialect.Cut(tb.Table.Name)), l.dialect.retype(table, column, wide)...) {
 		if err := l.exec(s); err != nil {
 			return old, fmt.Errorf("widen column %s to %s: %w", c.Name, wide, err)
 		}

@@ -75,11 +75,21 @@ func (l *loading) events(p load.Progress) (map[string]arbalest.EventName, error)
 }
 
 func (l *loading) resetTable(table string) error {
-	if err := l.exec("DROP TABLE IF EXISTS " + l.tableName(table)); err != nil {
+	if err := l.drop(table); err != nil {
 		return err
 	}
 	for _, books := range bookedTables {
 		if err := l.exec("DELETE FROM arbalest."+books+" WHERE table_name = $1", table); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// drop drops an event's table, and the views of models on it that would keep it.
+func (l *loading) drop(table string) error {
+	for _, s := range append(l.dialect.Unbind(eventSchema, l.dialect.Cut(table)), "DROP TABLE IF EXISTS "+l.tableName(table)) {
+		if err := l.exec(s); err != nil {
 			return err
 		}
 	}
@@ -91,7 +101,7 @@ var bookedTables = [...]string{"journal", "load_errors", "conflicts", "tables"}
 
 func (l *loading) resetAll(have load.Progress, events map[string]arbalest.EventName, token string) error {
 	for table := range events {
-		if err := l.exec("DROP TABLE IF EXISTS " + l.tableName(table)); err != nil {
+		if err := l.drop(table); err != nil {
 			return fmt.Errorf("reset %s: %w", table, err)
 		}
 	}
