@@ -30,7 +30,7 @@ var mayImport = map[string][]string{
 	"internal/form":                   {"internal/capture", "internal/decode"},
 	"internal/policy":                 {"internal/capture", "internal/decode", "internal/load"},
 	"internal/load":                   {"internal/decode", "internal/lake"},
-	"internal/source":                 {"internal/capture", "internal/decode"},
+	"internal/source":                 {"internal/capture", "internal/decode", "internal/form"},
 	"internal/load/warehousetest":     {"internal/blob", "internal/decode", "internal/lake", "internal/load"},
 	"internal/duckdb":                 {"internal/decode", "internal/load", "internal/warehouse"},
 	"internal/archive":                {"internal/lake", "internal/load"},

@@ -47,6 +47,7 @@ twice. Without --data it uses a directory that it removes at the end.`,
 		}
 		c.Listen, c.TLS = "127.0.0.1:0", tlsConfig{}
 		c.Store, c.Warehouse.URL = "", "" // its SQL is DuckDB's
+		c.Sources = nil
 		s, err := startServer(cmd.Context(), *p, c, slog.New(slog.DiscardHandler))
 		if err != nil {
 			return err

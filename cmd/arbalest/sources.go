@@ -33,6 +33,7 @@ type sourceConfig struct {
 	SASL        *saslConfig      `yaml:"sasl"`
 	Queue       string           `yaml:"queue"`
 	TLS         *sourceTLSConfig `yaml:"tls"`
+	Form        string           `yaml:"form"`        // cloudevents. Defaults to what event says
 	Event       string           `yaml:"event"`       // a name, or the JSON pointer to it. Defaults to messages in the form of POST /v1/events
 	ID          string           `yaml:"id"`          // a JSON pointer. Defaults to the message's position at the broker
 	Time        string           `yaml:"time"`        // a JSON pointer. Defaults to the broker's time of the message
@@ -63,7 +64,7 @@ func (c sourceConfig) options(name string, p place) (broker.Options, error) {
 	o := broker.Options{
 		Name: name, Kind: c.Kind, Stream: c.Stream, Consumer: c.Consumer, Subjects: c.Subjects,
 		Brokers: c.Brokers, Topics: c.Topics, Group: c.Group, Queue: c.Queue,
-		Mapping:  broker.Mapping{Event: c.Event, ID: c.ID, Time: c.Time, IDPrefix: c.IDPrefix},
+		Mapping:  broker.Mapping{Form: c.Form, Event: c.Event, ID: c.ID, Time: c.Time, IDPrefix: c.IDPrefix},
 		Prefetch: c.Prefetch, BatchBytes: int(c.BatchBytes), Linger: time.Duration(c.Linger),
 	}
 	var err, errPassword error

@@ -13,6 +13,9 @@ import (
 // of POST /v1/events: {"event":…,"id":…,"timestamp":…,"data":{…}}, an array of
 // them, or one to a line. With Event what is in the message is the properties.
 type Mapping struct {
+	// Form is "cloudevents" for messages that are CloudEvents 1.0, structured,
+	// batched or binary. Defaults to what Event says.
+	Form string
 	// Event is the events' name, or the JSON pointer (RFC 6901) to it in the
 	// properties. Defaults to the form of POST /v1/events.
 	Event string
@@ -31,6 +34,10 @@ type Mapping struct {
 
 func (m Mapping) validate() error {
 	switch {
+	case m.Form != "" && m.Form != cloudEvents:
+		return fmt.Errorf("%w: form %.40q: want cloudevents, or none", arbalest.ErrInvalid, m.Form)
+	case m.Form != "" && m.Event+m.ID+m.Time+m.IDPrefix != "":
+		return fmt.Errorf("%w: CloudEvents say themselves what they are: leave out event, id, time and id_prefix", arbalest.ErrInvalid)
 	case m.Event == "" && (m.ID != "" || m.Time != ""):
 		return fmt.Errorf("%w: id and time are of messages that are properties: say under event what such an event is called", arbalest.ErrInvalid)
 	case m.Event != "" && m.Event[0] != '/':
@@ -64,6 +71,9 @@ const maxDepth = 64
 // events returns a message's events: at least one, in its order, which point
 // into the message. Those that are none are Bad.
 func (m Mapping) events(msg *message) []capture.Foreign {
+	if m.Form == cloudEvents {
+		return cloud(msg)
+	}
 	s := split{mapping: m, msg: msg, body: msg.payload}
 	s.all()
 	return s.events

@@ -20,6 +20,8 @@ type message struct {
 	time       time.Time // that the broker has of it; zero if it has none
 	attributes []byte    // of its events
 	headers    []header
+	// contentType is what the broker says of it beside the headers.
+	contentType string
 }
 
 // A header is one of a message's. A name may be there several times.

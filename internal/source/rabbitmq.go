@@ -128,7 +128,7 @@ func (s *rabbitSource) deliver(ctx context.Context, l *link, ch *amqp.Channel, b
 }
 
 func (s *rabbitSource) message(d *amqp.Delivery) message {
-	m := message{payload: d.Body, id: d.MessageId, time: d.Timestamp}
+	m := message{payload: d.Body, id: d.MessageId, time: d.Timestamp, contentType: d.ContentType}
 	if m.id == "" {
 		m.id = fingerprint(d)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"arbalest"
 	"arbalest/internal/capture"
 	"arbalest/internal/decode"
 )
@@ -125,7 +126,11 @@ func (s *split) space(at int) int {
 }
 
 func (s *split) bad(raw []byte, code capture.Code, reason string) {
-	s.events = append(s.events, capture.Foreign{Bad: &capture.Refusal{Code: code, Reason: reason}, Raw: raw, Attributes: s.msg.attributes, Form: s.mapping.form()})
+	e := capture.Foreign{Bad: &capture.Refusal{Code: code, Reason: reason}, Raw: raw, Attributes: s.msg.attributes, Form: s.mapping.form()}
+	if name := s.mapping.Event; name != "" && name[0] != '/' {
+		e.Name = arbalest.EventName(name)
+	}
+	s.events = append(s.events, e)
 }
 
 // refusal says why a value that begins at body[at] is not JSON, in capture's
