@@ -45,7 +45,7 @@ var mayImport = map[string][]string{
 	"internal/redshift/redshifttest":  {"internal/blob", "internal/postgres/postgrestest"},
 	"connect":                         {"internal/blob", "internal/duckdb", "internal/load", "internal/postgres", "internal/redshift", "internal/s3", "internal/warehouse"},
 	"pipeline":                        {"internal/blob", "internal/decode", "internal/strict", "internal/warehouse"},
-	"cmd/arbalest":                    {"connect", "internal/archive", "internal/blob", "internal/capture", "internal/decode", "internal/form", "internal/hook", "internal/keys", "internal/lake", "internal/load", "internal/policy", "internal/source", "internal/strict", "internal/warehouse", "pipeline"},
+	"cmd/arbalest":                    {"connect", "internal/archive", "internal/blob", "internal/capture", "internal/decode", "internal/form", "internal/hook", "internal/keys", "internal/lake", "internal/load", "internal/model", "internal/policy", "internal/source", "internal/strict", "internal/warehouse", "pipeline"},
 	"bench":                           {"internal/archive", "internal/blob", "internal/capture", "internal/decode", "internal/duckdb", "internal/lake", "internal/load"},
 	"e2e":                             {},
 }

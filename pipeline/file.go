@@ -190,6 +190,7 @@ type stepSpec struct {
 	TimeSeries   *seriesSpec   `yaml:"time_series"`
 	SQL          sqlSpec       `yaml:"sql"`
 	Sync         *struct{}     `yaml:"sync"`
+	Model        *nameSpec     `yaml:"model"`
 }
 
 // A bulkSpec is a bulk_copy.
@@ -266,6 +267,29 @@ func (s *statementSpec) UnmarshalYAML(decode func(any) error) error {
 	return decode((*plain)(s))
 }
 
+// A nameSpec is one name or a list.
+type nameSpec []string
+
+// UnmarshalYAML reads one name or a list.
+func (n *nameSpec) UnmarshalYAML(decode func(any) error) error {
+	var one string
+	if err := decode(&one); err == nil {
+		*n = nameSpec{one}
+		return nil
+	}
+	return decode((*[]string)(n))
+}
+
+func (n nameSpec) step(expand expanding) (Step, error) {
+	names := slices.Clone(n)
+	for i := range names {
+		if err := expand.all(&names[i]); err != nil {
+			return nil, err
+		}
+	}
+	return checked(Model(names...))
+}
+
 // A number is spelled as one, or as ${NAME}.
 type number string
 
@@ -314,8 +338,11 @@ func (s stepSpec) step(expand expanding) (Step, error) {
 	if s.Sync != nil {
 		add(Sync(), nil)
 	}
+	if s.Model != nil {
+		add(s.Model.step(expand))
+	}
 	if len(steps) != 1 {
-		return nil, fmt.Errorf("%w: want one of bulk_copy, manifest_copy, time_series, sql and sync: {}", arbalest.ErrInvalid)
+		return nil, fmt.Errorf("%w: want one of bulk_copy, manifest_copy, time_series, sql, model and sync: {}", arbalest.ErrInvalid)
 	}
 	return steps[0], errors.Join(errs...)
 }

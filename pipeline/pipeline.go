@@ -85,6 +85,10 @@ type Env struct {
 	// Sync does what the step Sync does: it sorts and loads all that was
 	// accepted, and returns how many rows. Nil is an environment without a lake.
 	Sync func(ctx context.Context) (rows int64, err error)
+	// Model does what the step Model does: it brings models up to date, all if none
+	// is named, and returns how many rows were written. Nil is an environment
+	// without models.
+	Model func(ctx context.Context, names []string) (rows int64, err error)
 	// Log is told of the beginning and end of each step. Defaults to none.
 	Log *slog.Logger
 	// Progress is told how many of a pipeline's steps are done, and which is
@@ -118,7 +122,8 @@ func (e Env) log() *slog.Logger {
 	return e.Log
 }
 
-// A Step is one of a pipeline: BulkCopy, ManifestCopy, TimeSeries, SQL or Sync.
+// A Step is one of a pipeline: BulkCopy, ManifestCopy, TimeSeries, SQL, Sync or
+// Model.
 type Step interface {
 	// Name says what the step does: "bulk copy events/bulk into users".
 	Name() string

@@ -67,6 +67,9 @@ type config struct {
 	// Pipelines are files of pipelines, in the data directory if their paths are
 	// relative: serve runs those that have a schedule.
 	Pipelines []string `yaml:"pipelines"`
+	// Models is the folder of SQL models, in the data directory if its path is
+	// relative. Defaults to models.
+	Models string `yaml:"models"`
 
 	sources    map[string]definitionSource // of Events
 	writers    int                         // segments that are written at once; 0 is capture's default

@@ -60,6 +60,7 @@ type request struct {
 	Tables []string `json:"tables,omitempty"`
 
 	Pipeline pipelineRequest `json:"pipeline"`
+	Model    modelRequest    `json:"model"`
 }
 
 // A contact is DIR/serve.json.
@@ -96,6 +97,9 @@ func listenControl(op operator, file, capture string) (*control, error) {
 		return op.Validate(ctx, r.Pipeline, s.show)
 	}))
 	mux.HandleFunc("POST /plan", c.handle(func(ctx context.Context, r request, _ *stream) (any, error) { return op.Plan(ctx, r.Pipeline) }))
+	mux.HandleFunc("POST /build", c.handle(func(ctx context.Context, r request, s *stream) (any, error) { return op.Build(ctx, r.Model, s.show) }))
+	mux.HandleFunc("POST /test", c.handle(func(ctx context.Context, r request, _ *stream) (any, error) { return op.Test(ctx, r.Model) }))
+	mux.HandleFunc("POST /models", c.handle(func(ctx context.Context, r request, _ *stream) (any, error) { return op.Models(ctx, r.Model) }))
 	mux.HandleFunc("POST /land", c.handle(func(ctx context.Context, _ request, _ *stream) (any, error) { return nil, op.Land(ctx) }))
 	mux.HandleFunc("POST /query", c.handle(func(ctx context.Context, r request, s *stream) (any, error) { return nil, op.Query(ctx, r.SQL, s) }))
 	c.server = &http.Server{Handler: mux}

@@ -35,6 +35,12 @@ type operator interface {
 	Validate(ctx context.Context, r pipelineRequest, show func(progress)) (validateReport, error)
 	// Plan says what a pipeline would do.
 	Plan(ctx context.Context, r pipelineRequest) (planReport, error)
+	// Build brings models up to date; that one failed is in the report.
+	Build(ctx context.Context, r modelRequest, show func(progress)) (buildReport, error)
+	// Test runs the tests of models; that one fails is in the report.
+	Test(ctx context.Context, r modelRequest) (testReport, error)
+	// Models lists models, and what a build would do.
+	Models(ctx context.Context, r modelRequest) (modelsReport, error)
 	// Status tells how everything stands.
 	Status(ctx context.Context) (statusReport, error)
 	// Land lets others see what was accepted and rejected before the call.
@@ -87,6 +93,7 @@ type engine struct {
 	alone      bool               // nobody else can load
 	loader     *load.Loader
 	work       sync.Mutex // one sort or load at a time
+	building   sync.Mutex // one pass over the models at a time
 }
 
 // openLake opens a place's store only, which any number of processes may.

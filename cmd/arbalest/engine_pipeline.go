@@ -59,6 +59,16 @@ func (e *engine) env(s *stores, log *slog.Logger, show func(progress)) pipeline.
 			}
 			return r.Loaded, err
 		},
+		Model: func(ctx context.Context, names []string) (rows int64, err error) {
+			r, err := e.Build(ctx, modelRequest{Models: names}, func(progress) {})
+			if err == nil {
+				err = r.err()
+			}
+			for _, m := range r.Models {
+				rows += m.Rows
+			}
+			return rows, err
+		},
 		Progress: func(name, step string, done, total int) {
 			mu.Lock()
 			defer mu.Unlock()

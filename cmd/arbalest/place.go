@@ -25,6 +25,7 @@ import (
 //	warehouse.duckdb   the warehouse, unless it is elsewhere: rebuild makes it again
 //	events/*.yaml      definitions of events, if there are any
 //	keys.yaml          who may send events, if there are keys
+//	models/            SELECTs that derive tables from others, if there are any
 //	serve.json         how to reach the serve that runs on it
 type place struct {
 	dir    string

@@ -126,6 +126,24 @@ func (s *servant) Plan(ctx context.Context, p pipelineRequest) (r planReport, er
 	return r, err
 }
 
+// Build implements operator.
+func (s *servant) Build(ctx context.Context, m modelRequest, show func(progress)) (r buildReport, err error) {
+	err = s.ask(ctx, "/build", request{Model: m}, &r, show, nil)
+	return r, err
+}
+
+// Test implements operator.
+func (s *servant) Test(ctx context.Context, m modelRequest) (r testReport, err error) {
+	err = s.ask(ctx, "/test", request{Model: m}, &r, func(progress) {}, nil)
+	return r, err
+}
+
+// Models implements operator.
+func (s *servant) Models(ctx context.Context, m modelRequest) (r modelsReport, err error) {
+	err = s.ask(ctx, "/models", request{Model: m}, &r, func(progress) {}, nil)
+	return r, err
+}
+
 // Status implements operator.
 func (s *servant) Status(ctx context.Context) (r statusReport, err error) {
 	err = s.ask(ctx, "/status", request{}, &r, func(progress) {}, nil)

@@ -94,6 +94,7 @@ type server struct {
 	wake    chan struct{} // something landed
 	landed  atomic.Int64  // bytes of lines since the last pass began
 	full    chan struct{} // that is enough for a pass before its time
+	loaded  chan struct{} // models have something to follow
 	failed  chan error    // the listener broke
 	stop    context.CancelFunc
 	loops   sync.WaitGroup
@@ -124,7 +125,7 @@ func startServer(ctx context.Context, p place, c config, log *slog.Logger) (*ser
 		return nil, err
 	}
 	c = c.forServe(connect.IsRemote(p.store(c)))
-	s := &server{log: log, engine: e, every: time.Duration(c.SortEvery), wake: make(chan struct{}, 1), full: make(chan struct{}, 1), failed: make(chan error, 1)}
+	s := &server{log: log, engine: e, every: time.Duration(c.SortEvery), wake: make(chan struct{}, 1), full: make(chan struct{}, 1), loaded: make(chan struct{}, 1), failed: make(chan error, 1)}
 	if err := s.secure(p, c); err != nil {
 		return nil, errors.Join(err, e.Close())
 	}
@@ -140,6 +141,7 @@ func startServer(ctx context.Context, p place, c config, log *slog.Logger) (*ser
 	s.stop = stop
 	s.loops.Go(func() { s.follow(loops) })
 	s.loops.Go(func() { s.watch(loops) })
+	s.loops.Go(func() { e.buildOn(loops, s.loaded, log) })
 	for _, p := range pipelines {
 		s.loops.Go(func() { e.runBy(loops, p, log) })
 	}
@@ -213,6 +215,8 @@ func (s *server) Close() error {
 		s.log.Warn("left for the next start", "reason", err)
 	} else if err := r.err(); err != nil {
 		s.log.Warn("left for the next start", "reason", err)
+	} else if built, err := s.engine.Build(ctx, modelRequest{}, func(progress) {}); err != nil || built.Error != nil {
+		s.log.Warn("models are left for the next start", "reason", errors.Join(err, built.err()))
 	}
 	return errors.Join(errCapture, errControl, s.engine.Close())
 }
@@ -236,6 +240,7 @@ func (s *server) follow(ctx context.Context) {
 		default:
 			pause = s.every
 			if r.Loaded > 0 {
+				tell(s.loaded)
 				s.log.Info("loaded", "rows", r.Loaded, "tables", len(r.Tables), "repeats", r.Repeats, "conflicts", r.Conflicts, "errors", r.Errors, "rejected", r.Rejected, "took", time.Since(start).Round(time.Millisecond))
 			}
 		}

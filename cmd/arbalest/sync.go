@@ -13,19 +13,50 @@ func newSync() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "sync --data DIR",
-		Short: "One pass: sort and load all that was accepted",
+		Short: "One pass: sort and load all that was accepted, build the models",
 		Long: `Moves what was captured to its partitions and loads it into the warehouse.
-Exits 0 when all that was accepted is in its table.`,
+Then builds the models that this touched.
+
+Exits 0 when all that was accepted is in its table and no model failed.`,
 		Args: noArgs,
 	}
 	p := placeFlags(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "progress and result as JSON lines")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return p.work(cmd, asJSON, func(ctx context.Context, op operator, show func(progress)) (result, error) {
-			return op.Sync(ctx, show)
+			r, err := op.Sync(ctx, show)
+			if err != nil {
+				return r, err
+			}
+			built, err := op.Build(ctx, modelRequest{}, show)
+			return syncedReport{r, built}, err
 		})
 	}
 	return cmd
+}
+
+// A syncedReport is what a sync did, with the models after it.
+type syncedReport struct {
+	syncReport
+	Models buildReport `json:"models,omitzero"`
+}
+
+func (r syncedReport) err() error {
+	if err := r.syncReport.err(); err != nil {
+		return err
+	}
+	return r.Models.err()
+}
+
+func (r syncedReport) print(out io.Writer, asJSON bool) error {
+	if asJSON {
+		return json.NewEncoder(out).Encode(r)
+	}
+	if err := printSync(out, r.syncReport, false); err != nil || r.Models.line() == "" {
+		return err
+	}
+	_, err := fmt.Fprintf(out, "Models: %s.\n", r.Models.line())
+	return err
 }
 
 func (r syncReport) print(out io.Writer, asJSON bool) error { return printSync(out, r, asJSON) }

@@ -64,7 +64,7 @@ func (b *Builder) Test(ctx context.Context, names ...string) ([]TestResult, erro
 		}
 	}
 	if tests > 0 {
-		failed = append(failed, fmt.Errorf("%w models: %d of %d tests fail, of %d rows", arbalest.ErrInvalid, tests, len(results), rows))
+		failed = append(failed, fmt.Errorf("%w models: %d of %d tests fail (rows: %d)", arbalest.ErrInvalid, tests, len(results), rows))
 	}
 	return results, errors.Join(failed...)
 }
@@ -99,7 +99,7 @@ func (b *Builder) test(ctx context.Context, m *Model, t Test) TestResult {
 // columnsOf are those of a test's rows.
 func (b *Builder) columnsOf(ctx context.Context, m *Model, t Test) (names []string, err error) {
 	if t.Kind != notNull {
-		return append(append(names, t.Columns...), "times"), nil
+		return append(append(names, t.Columns...), "row_count"), nil
 	}
 	there, err := readCatalog(ctx, b.db, b.dialect, m.Name)
 	for _, c := range there[m.Name].columns {

@@ -33,8 +33,8 @@ func TestTests(t *testing.T) {
 			got = append(got, strings.TrimSpace(s))
 		}
 		p.is(strings.Join(got, "\n"), strings.Join([]string{
-			"unique(event_id) 0", "not_null(n) 1", "unique(n) 1 n|times=1|2", "unique(n, what) 0",
-			"accepted_values(what: a, b) 1 what|times=it's, c|1", "accepted_values(n: 1, 2) 0", "relationships(n: user_created.n) 1 n|times=2|1",
+			"unique(event_id) 0", "not_null(n) 1", "unique(n) 1 n|row_count=1|2", "unique(n, what) 0",
+			"accepted_values(what: a, b) 1 what|row_count=it's, c|1", "accepted_values(n: 1, 2) 0", "relationships(n: user_created.n) 1 n|row_count=2|1",
 			"relationships(event_id: order_placed.event_id) 0", "not_null(event_id) 0", "not_null(n) 0"}, "\n"))
 		if results, err := p.builder(model.Options{}).Test(p.Context(), "people"); len(results) != 1 || err != nil {
 			p.Errorf("%v, %v", results, err)

@@ -95,15 +95,15 @@ func (t Test) query(table string, qualify func(string) string) string {
 	case notNull:
 		return fmt.Sprintf("SELECT * FROM %s WHERE %s IS NULL", table, strings.Join(names, " IS NULL OR "))
 	case unique:
-		return fmt.Sprintf("SELECT %s, count(*) AS times FROM %s WHERE %s IS NOT NULL GROUP BY %[1]s HAVING count(*) > 1", all, table, strings.Join(names, " IS NOT NULL AND "))
+		return fmt.Sprintf("SELECT %s, count(*) AS row_count FROM %s WHERE %s IS NOT NULL GROUP BY %[1]s HAVING count(*) > 1", all, table, strings.Join(names, " IS NOT NULL AND "))
 	case accepted:
 		values := make([]string, len(t.Values))
 		for i, v := range t.Values {
 			values[i] = literal(v)
 		}
-		return fmt.Sprintf("SELECT %s, count(*) AS times FROM %s WHERE CAST(%[1]s AS VARCHAR(65535)) NOT IN (%[3]s) GROUP BY %[1]s", all, table, strings.Join(values, ", "))
+		return fmt.Sprintf("SELECT %s, count(*) AS row_count FROM %s WHERE CAST(%[1]s AS VARCHAR(65535)) NOT IN (%[3]s) GROUP BY %[1]s", all, table, strings.Join(values, ", "))
 	}
-	return fmt.Sprintf("SELECT m.%[1]s, count(*) AS times FROM %[2]s m WHERE m.%[1]s IS NOT NULL AND NOT EXISTS (SELECT 1 FROM %[3]s o WHERE o.%[4]s = m.%[1]s) GROUP BY m.%[1]s",
+	return fmt.Sprintf("SELECT m.%[1]s, count(*) AS row_count FROM %[2]s m WHERE m.%[1]s IS NOT NULL AND NOT EXISTS (SELECT 1 FROM %[3]s o WHERE o.%[4]s = m.%[1]s) GROUP BY m.%[1]s",
 		all, table, qualify(t.Other), warehouse.Ident(strings.ToLower(t.Column)))
 }
 
