@@ -2,6 +2,7 @@ package model_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -84,6 +85,34 @@ func TestBuildAfterEvolution(t *testing.T) {
 			p.want("SELECT times FROM over", "3")
 			p.want("SELECT count(*) FROM v", "3")
 		}
+	})
+}
+
+// TestCommitInParts builds while half of a commit is loaded, and when all is.
+func TestCommitInParts(t *testing.T) {
+	onEach(t, func(p *place) {
+		p.write("hourly", hourly)
+		for i := range 200 {
+			p.send("order.placed", -i, fmt.Sprintf(`{"n":%d,"text":"%060d"}`, i, i))
+		}
+		p.sort()
+		if r, err := p.loader.Once(p.Context()); err != nil || r.Idle {
+			p.Fatalf("%+v, %v", r, err)
+		}
+		p.build()
+		before := p.rows("SELECT sum(times) FROM hourly")[0]
+		p.load()
+		if got := p.build(); before == "200" || !strings.HasPrefix(got, "hourly:built:incremental:") {
+			p.Errorf("%s rows, then %s", before, got)
+		}
+		p.want("SELECT CAST(sum(times) AS BIGINT), count(*) FROM hourly", "200|200")
+		p.is(p.build(), "hourly:current")
+		if err := p.loads.Reset(p.Context(), "order_placed"); err != nil {
+			p.Fatal(err)
+		}
+		p.loader.Wake()
+		p.load()
+		p.is(p.build(), "hourly:built:full")
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -126,6 +127,36 @@ func TestInvariant3IncrementalIsAsFull(t *testing.T) {
 		}
 		p.loader.Wake()
 		p.load()
+		p.compare(models)
+	})
+}
+
+// TestInvariant6AnyNumberBuild lets several build at once while events are loaded.
+func TestInvariant6AnyNumberBuild(t *testing.T) {
+	onEach(t, func(p *place) {
+		models := graph(p.kind)
+		for name, text := range models {
+			p.write(name, text)
+		}
+		p.send("order.placed", 0, `{"n":1}`)
+		p.send("user.created", 0, `{"n":1}`)
+		p.load()
+		for round := range 3 {
+			var all sync.WaitGroup
+			for range 3 {
+				b := p.builder(model.Options{Parallel: 2})
+				all.Go(func() {
+					if _, err := b.Once(p.Context()); err != nil {
+						p.Error(err)
+					}
+				})
+			}
+			for hour := range 5 {
+				p.send("order.placed", -round-hour, `{"n":2}`)
+				p.load()
+			}
+			all.Wait()
+		}
 		p.compare(models)
 	})
 }
