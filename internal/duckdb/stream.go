@@ -220,13 +220,16 @@ func (w *Warehouse) reader(ctx context.Context) (*sql.Conn, func(), error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("connect to DuckDB: %w", loadError(ctx, err))
 	}
-	if _, err := conn.ExecContext(ctx, "BEGIN TRANSACTION READ ONLY"); err != nil {
-		conn.Close()
-		return nil, nil, fmt.Errorf("begin transaction: %w", loadError(ctx, err))
-	}
-	return conn, func() {
+	done := func() {
 		// Without a transaction there is nothing to end.
 		_, _ = conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
 		conn.Close()
-	}, nil
+	}
+	// A context that ended within it would leave a transaction on a connection
+	// that goes back to the pool.
+	if _, err := conn.ExecContext(context.WithoutCancel(ctx), "BEGIN TRANSACTION READ ONLY"); err != nil {
+		done()
+		return nil, nil, fmt.Errorf("begin transaction: %w", loadError(ctx, err))
+	}
+	return conn, done, nil
 }
