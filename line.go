@@ -140,13 +140,14 @@ func (p *LineParser) Parse(b []byte) (Line, error) {
 		p.bad = "no properties after its envelope"
 	}
 	if p.bad != "" {
-		p.middle, p.receipt = p.middle[:0], p.receipt[:0] // they may be cut short
+		p.rest, p.middle, p.receipt = nil, p.middle[:0], p.receipt[:0] // they may be cut short
 		return Line{}, fmt.Errorf("%w: stored line %.60q has %s", ErrCorrupt, b, p.bad)
 	}
 	l.Rest = p.rest
 	if l.Rest[0] == ',' {
 		l.Rest = l.Rest[1:]
 	}
+	p.rest = nil // b is the caller's again
 	return l, nil
 }
 

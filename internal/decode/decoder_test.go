@@ -2,8 +2,10 @@ package decode
 
 import (
 	"bytes"
+	"runtime"
 	"testing"
 	"time"
+	"weak"
 
 	"arbalest"
 )
@@ -99,4 +101,20 @@ func benchmarkDecode(b *testing.B, t arbalest.Table, lines []byte) {
 		c.Release()
 	}
 	b.ReportMetric(float64(rows)/b.Elapsed().Seconds(), "rows/s")
+}
+
+// TestChunkIsFreeOfItsBlock holds that a chunk needs its own memory only: a
+// batch has as many chunks as blocks, and their lines are let go.
+func TestChunkIsFreeOfItsBlock(t *testing.T) {
+	decoder := NewDecoder(arbalest.Table{Event: "a", Name: "a"})
+	lines := stored(`{"n":1,"o":{"p":"q"}}`, `{"n":"x","n":2}`, `{"m":[1,2]}`)
+	lines = append(lines, "no stored line\n"...)
+	block := weak.Make(&lines[0])
+	chunk := decoder.Decode(Block{Lines: lines})
+	lines = nil
+	runtime.GC()
+	if block.Value() != nil {
+		t.Error("the block's lines are held by its chunk")
+	}
+	runtime.KeepAlive(chunk)
 }

@@ -18,9 +18,12 @@ const (
 	// blockBytes is about how many bytes of lines are decoded at a time, into
 	// one chunk.
 	blockBytes = 1 << 20
+	// bufferBytes is how many bytes the buffers of blocks are made for: a block,
+	// and what comes with it.
+	bufferBytes = 2 * blockBytes
 	// wholeBytes is the most bytes of lines that an object may have to be read
 	// whole, which is faster, into one block.
-	wholeBytes = 4 << 20
+	wholeBytes = bufferBytes
 )
 
 // decode makes a table's batch of its objects. Where they have columns that the
@@ -69,6 +72,26 @@ func stacks(objects []ObjectRef) []*stack {
 	return out
 }
 
+// buffers are the memory of blocks, used again from table to table: as many as
+// there are readers and workers, and no more.
+type buffers struct{ pool sync.Pool }
+
+// get returns an empty buffer of bufferBytes.
+func (b *buffers) get() []byte {
+	if p, ok := b.pool.Get().(*[]byte); ok {
+		return *p
+	}
+	return make([]byte, 0, bufferBytes)
+}
+
+// put takes a buffer back. One that had to grow for a long line is let go.
+func (b *buffers) put(lines []byte) {
+	if cap(lines) == bufferBytes {
+		lines = lines[:0]
+		b.pool.Put(&lines)
+	}
+}
+
 // A job is a block to decode, and where its chunk goes.
 type job struct {
 	block decode.Block
@@ -81,7 +104,6 @@ type job struct {
 func (l *Loader) decodeBy(ctx context.Context, d *decode.Decoder, objects []ObjectRef) ([]*decode.Chunk, error) {
 	todo := stacks(objects)
 	jobs := make(chan job)
-	buffers := sync.Pool{New: func() any { return new([]byte) }}
 	g, ctx := errgroup.WithContext(ctx)
 	next := make(chan *stack)
 	g.Go(func() error {
@@ -101,7 +123,7 @@ func (l *Loader) decodeBy(ctx context.Context, d *decode.Decoder, objects []Obje
 		g.Go(func() error {
 			defer reading.Done()
 			for s := range next {
-				r := reader{loader: l, objects: objects, stack: s, jobs: jobs, buffers: &buffers}
+				r := reader{loader: l, objects: objects, stack: s, jobs: jobs}
 				if err := r.read(ctx); err != nil {
 					return err
 				}
@@ -114,8 +136,7 @@ func (l *Loader) decodeBy(ctx context.Context, d *decode.Decoder, objects []Obje
 		g.Go(func() error {
 			for j := range jobs {
 				*j.into = d.Decode(j.block)
-				lines := j.block.Lines[:0]
-				buffers.Put(&lines)
+				l.buffers.put(j.block.Lines)
 			}
 			return nil
 		})
@@ -138,12 +159,11 @@ type reader struct {
 	objects []ObjectRef
 	stack   *stack
 	jobs    chan<- job
-	buffers *sync.Pool
 	block   decode.Block
 }
 
 func (r *reader) read(ctx context.Context) error {
-	r.block = decode.Block{Lines: *r.buffers.Get().(*[]byte)}
+	r.block.Lines = r.loader.buffers.get()
 	for i := r.stack.first; i < r.stack.end; i++ {
 		if err := r.object(ctx, int32(i)); err != nil {
 			return err
@@ -183,12 +203,12 @@ func (r *reader) object(ctx context.Context, index int32) error {
 		size += int64(whole)
 		mark += whole
 		if !done {
-			rest := append(*r.buffers.Get().(*[]byte), r.block.Lines[mark:]...)
+			rest := append(r.loader.buffers.get(), r.block.Lines[mark:]...)
 			r.block.Lines = r.block.Lines[:mark]
 			if err := r.send(ctx); err != nil {
 				return err
 			}
-			r.block, mark = decode.Block{Lines: rest}, 0
+			r.block.Lines, mark = rest, 0
 		}
 	}
 	return asCommitted(o, lines, size)
@@ -204,14 +224,13 @@ func asCommitted(o ObjectRef, lines, size int64) error {
 
 // whole adds an object's lines to the block, and sends the block if it is full.
 func (r *reader) whole(ctx context.Context, o ObjectRef, index int32) (err error) {
-	if len(r.block.Lines) > 0 && len(r.block.Lines)+int(o.Bytes) > cap(r.block.Lines) {
+	if len(r.block.Lines)+int(o.Bytes) > cap(r.block.Lines) {
 		if err := r.send(ctx); err != nil {
 			return err
 		}
-		r.block.Lines = (*r.buffers.Get().(*[]byte))[:0]
 	}
-	if cap(r.block.Lines) < int(o.Bytes) {
-		r.block.Lines = make([]byte, 0, max(o.Bytes, 2*blockBytes))
+	if r.block.Lines == nil {
+		r.block.Lines = r.loader.buffers.get()
 	}
 	start := len(r.block.Lines)
 	if r.block.Lines, err = r.loader.lake.AppendLines(ctx, r.block.Lines, o.Key); err != nil {
@@ -226,11 +245,7 @@ func (r *reader) whole(ctx context.Context, o ObjectRef, index int32) (err error
 	if err := asCommitted(o, int64(n), int64(len(lines))); err != nil || len(r.block.Lines) < blockBytes {
 		return err
 	}
-	if err := r.send(ctx); err != nil {
-		return err
-	}
-	r.block.Lines = (*r.buffers.Get().(*[]byte))[:0]
-	return nil
+	return r.send(ctx)
 }
 
 // fill reads a block's worth more into b, or up to the source's end.
@@ -252,8 +267,12 @@ func fill(src io.Reader, b []byte) (_ []byte, done bool, err error) {
 	return b, false, nil
 }
 
+// send gives the block away, if it has lines, with its buffer; without, the
+// buffer goes back.
 func (r *reader) send(ctx context.Context) error {
 	if len(r.block.Spans) == 0 {
+		r.loader.buffers.put(r.block.Lines)
+		r.block = decode.Block{}
 		return nil
 	}
 	slot := new(*decode.Chunk)

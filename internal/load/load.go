@@ -77,6 +77,7 @@ type Loader struct {
 	tried     map[string]time.Time // stalled tables, when last
 	split     int64                // batches are this much smaller: the last was too much
 	next      chan decoded         // what is being decoded ahead; nil if nothing is
+	buffers   buffers
 
 	mu     sync.Mutex
 	tables map[arbalest.EventName]*target
