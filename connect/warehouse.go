@@ -26,6 +26,8 @@ type Opened struct {
 	warehouse.Asker
 	// Database is for pipelines.
 	Database warehouse.Database
+	// DuckDB is the warehouse if it is one, for SQL beside; else nil.
+	DuckDB *duckdb.Warehouse
 	// Alone says that no other process can have the warehouse open.
 	Alone bool
 
@@ -67,7 +69,7 @@ func Warehouse(ctx context.Context, url string, store blob.Store, opts Options) 
 		if err != nil {
 			return nil, fmt.Errorf("open warehouse: %w", err)
 		}
-		return &Opened{loader: w, Asker: w, Database: w.Database(), Alone: true, closer: w}, nil
+		return &Opened{loader: w, Asker: w, Database: w.Database(), DuckDB: w, Alone: true, closer: w}, nil
 	case "postgres", "postgresql":
 		db, err := postgres.Open(ctx, url, postgres.Options{})
 		if err != nil {

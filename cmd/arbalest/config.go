@@ -67,6 +67,8 @@ type config struct {
 	// Pipelines are files of pipelines, in the data directory if their paths are
 	// relative: serve runs those that have a schedule.
 	Pipelines []string `yaml:"pipelines"`
+	// SQL is for PostgreSQL's clients, of serve.
+	SQL sqlConfig `yaml:"sql"`
 	// Models is the folder of SQL models, in the data directory if its path is
 	// relative. Defaults to models.
 	Models string `yaml:"models"`

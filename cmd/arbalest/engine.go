@@ -11,6 +11,7 @@ import (
 	"arbalest/connect"
 	"arbalest/internal/archive"
 	"arbalest/internal/blob"
+	"arbalest/internal/duckdb"
 	"arbalest/internal/lake"
 	"arbalest/internal/load"
 	"arbalest/internal/warehouse"
@@ -90,6 +91,7 @@ type engine struct {
 	lake       *lake.Lake
 	warehouse  tables
 	database   warehouse.Database // the same, as pipelines have it
+	duck       *duckdb.Warehouse  // the same, nil if it is not DuckDB
 	alone      bool               // nobody else can load
 	loader     *load.Loader
 	work       sync.Mutex // one sort or load at a time
@@ -143,7 +145,7 @@ func openEngine(ctx context.Context, p place, c config) (*engine, error) {
 	if connect.IsRemote(p.store(c)) {
 		opts.Readers = remoteReaders
 	}
-	return &engine{place: p, config: c, store: store, closeStore: closeStore, lake: l, warehouse: w, database: w.Database, alone: w.Alone, loader: load.New(l, w, opts)}, nil
+	return &engine{place: p, config: c, store: store, closeStore: closeStore, lake: l, warehouse: w, database: w.Database, duck: w.DuckDB, alone: w.Alone, loader: load.New(l, w, opts)}, nil
 }
 
 // Close closes the warehouse and the store.

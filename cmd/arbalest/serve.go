@@ -35,7 +35,7 @@ const gcPercent = 400
 const grace = 30 * time.Second
 
 func newServe() *cobra.Command {
-	var listen string
+	var listen, sql string
 	var debugging bool
 	cmd := &cobra.Command{
 		Use:   "serve --data DIR",
@@ -49,6 +49,7 @@ a second one stops at once, and loses nothing that was acknowledged.
 	}
 	p := placeFlags(cmd)
 	cmd.Flags().StringVar(&listen, "listen", "", "address to capture on (default 127.0.0.1:8080)")
+	cmd.Flags().StringVar(&sql, "sql", "", "address for PostgreSQL's clients, or off (default 127.0.0.1:5439)")
 	cmd.Flags().BoolVar(&debugging, "debug", false, "log requests that are refused, too")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if err := p.resolve(false); err != nil {
@@ -61,6 +62,9 @@ a second one stops at once, and loses nothing that was acknowledged.
 		if listen != "" {
 			c.Listen = listen
 		}
+		if sql != "" {
+			c.SQL.Listen = sql
+		}
 		level := slog.LevelInfo
 		if debugging {
 			level = slog.LevelDebug
@@ -71,6 +75,9 @@ a second one stops at once, and loses nothing that was acknowledged.
 			return err
 		}
 		fmt.Fprintf(cmd.OutOrStdout(), "Capturing at %s/v1/events, %s. Ctrl-C stops.\n", s.url, p.where(c))
+		if s.sql != nil {
+			fmt.Fprintf(cmd.OutOrStdout(), "SQL for PostgreSQL's clients at postgres://arbalest@%s/arbalest\n", s.sql.address)
+		}
 		return s.wait(cmd.Context())
 	}
 	return cmd
@@ -86,6 +93,7 @@ type server struct {
 	capture *capture.Handler
 	front   frontage
 	control *control
+	sql     *sqlFace // nil if there is none
 
 	keys        *keys.Ring
 	certificate *certificate // nil without TLS
@@ -136,6 +144,9 @@ func startServer(ctx context.Context, p place, c config, log *slog.Logger) (*ser
 	}
 	if s.control, err = listenControl(e, p.servant(), s.url); err != nil {
 		return nil, errors.Join(err, s.front.Shutdown(ctx), e.Close())
+	}
+	if err := s.listenSQL(ctx, c.SQL); err != nil {
+		return nil, errors.Join(err, s.control.Close(ctx), s.front.Shutdown(ctx), e.Close())
 	}
 	loops, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop = stop
@@ -209,7 +220,7 @@ func (s *server) Close() error {
 	s.endSources()
 	errCapture := errors.Join(s.capture.Close(ctx), s.front.Shutdown(ctx), s.landing.Close(ctx))
 	s.stop()
-	errControl := s.control.Close(ctx)
+	errControl := errors.Join(s.control.Close(ctx), s.closeSQL(ctx))
 	s.loops.Wait()
 	if r, err := s.engine.Sync(ctx, func(progress) {}); err != nil {
 		s.log.Warn("left for the next start", "reason", err)
