@@ -7,6 +7,9 @@ SOAK ?= 10m
 # versitygw is the S3 server of the tests, at this version: bin/tools is not in the module.
 VERSITYGW := v1.8.0
 
+# CLIENTS are PostgreSQL's, of the tests, as Debian calls them; psql comes with the server, and JDBC needs a JDK.
+CLIENTS := python3-psycopg2 python3-sqlalchemy python3-pyodbc odbc-postgresql libpostgresql-jdbc-java
+
 .PHONY: all build demo test check bench soak fuzz compiler tools clean
 all: build
 
@@ -27,7 +30,7 @@ compiler:
 	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq g++ >/dev/null; \
 	  else echo "A C++ compiler is missing: install one (Debian: sudo apt-get install g++; macOS: xcode-select --install), then run make again"; exit 1; fi; fi
 
-# PostgreSQL, RabbitMQ and versitygw are for the tests alone. Without the last two the tests on a real server of them are skipped, though not in CI.
+# PostgreSQL, its clients, RabbitMQ and versitygw are for the tests alone. Without the last three their tests are skipped, though not in CI.
 tools: compiler bin/tools/versitygw-$(VERSITYGW)
 	@if ! command -v initdb >/dev/null && ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then \
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
@@ -37,6 +40,10 @@ tools: compiler bin/tools/versitygw-$(VERSITYGW)
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
 	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq rabbitmq-server >/dev/null; then :; \
 	  else echo "RabbitMQ is not installed (Debian: sudo apt-get install rabbitmq-server): the tests on a real server of it will be skipped"; [ -z "$$CI" ]; fi; fi
+	@if ! /usr/bin/python3 -c 'import psycopg2, sqlalchemy, pyodbc; assert "PostgreSQL Unicode" in pyodbc.drivers()' 2>/dev/null || ! [ -e /usr/share/java/postgresql.jar ] || ! command -v javac >/dev/null; then \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $(CLIENTS) $$(command -v javac >/dev/null || echo default-jdk-headless) >/dev/null; then :; \
+	  else echo "PostgreSQL's clients are not all installed (Debian: sudo apt-get install $(CLIENTS) default-jdk-headless): the tests with those will be skipped"; [ -z "$$CI" ]; fi; fi
 
 bin/tools/versitygw-$(VERSITYGW):
 	@echo "installing versitygw $(VERSITYGW), the S3 server of the tests, in bin/tools"
