@@ -12,7 +12,6 @@ import (
 // A cursor is a result that is fetched in parts. It goes forward only.
 type cursor struct {
 	columns []column
-	catalog bool
 	task    *task
 	rows    source // nil once given up
 	hold    bool   // beyond its transaction

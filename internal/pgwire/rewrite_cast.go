@@ -92,16 +92,20 @@ func (w *rewriting) castFunction(name string, operand []token) string {
 	return "pg.main." + name + "_name"
 }
 
+// farthest is how many tokens an expression before a cast may have.
+const farthest = 10_000
+
 // operand returns where in out the expression begins that a cast is behind: a
 // value, a name with its qualifiers, or what is in parentheses, with the
-// function that it is called of.
+// function that it is called of. It does not look farther back than farthest.
 func (w *rewriting) operand() int {
 	i := len(w.out) - 1
 	if i < 0 {
 		return 0
 	}
 	if w.out[i].is(")") {
-		for depth := 0; i > 0; i-- {
+		end := max(0, i-farthest)
+		for depth := 0; i > end; i-- {
 			if w.out[i].is(")") {
 				depth++
 			} else if w.out[i].is("(") {
@@ -114,7 +118,7 @@ func (w *rewriting) operand() int {
 			i--
 		}
 	}
-	for i > 1 && w.out[i-1].is(".") {
+	for n := 0; i > 1 && n < farthest && w.out[i-1].is("."); n++ {
 		i -= 2
 	}
 	return i
