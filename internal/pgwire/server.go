@@ -51,7 +51,8 @@ type Server struct {
 	opts    Options
 	catalog *catalog
 	types   *typeSet
-	secret  *secret // nil without a password
+	secret  *secret      // nil without a password
+	attach  func() error // makes the catalog, once
 	ctx     context.Context
 	stop    context.CancelCauseFunc
 
@@ -64,8 +65,9 @@ type Server struct {
 	running  sync.WaitGroup
 }
 
-// New makes a server, and its catalog in the warehouse, which has it until it is
-// closed: there can be one server for each.
+// New makes a server. With the first session its catalog comes into the
+// warehouse (5 MiB), which has it until it is closed: there can be one server
+// for each.
 func New(ctx context.Context, opts Options) (*Server, error) {
 	if opts.Warehouse == nil {
 		return nil, fmt.Errorf("%w: there is no warehouse to ask", arbalest.ErrInvalid)
@@ -83,10 +85,8 @@ func New(ctx context.Context, opts Options) (*Server, error) {
 			return nil, err
 		}
 	}
-	if err := opts.Warehouse.Attach(ctx, "pg", s.catalog.statements); err != nil {
-		return nil, err
-	}
 	s.ctx, s.stop = context.WithCancelCause(context.WithoutCancel(ctx))
+	s.attach = sync.OnceValue(func() error { return opts.Warehouse.Attach(s.ctx, "pg", s.catalog.statements) })
 	return s, nil
 }
 

@@ -134,6 +134,9 @@ func (c *session) enter(encrypted bool) (ok bool, err error) {
 			continue // JDBC gives its machine's time zone, and reads times in any
 		}
 	}
+	if err := c.server.attach(); err != nil {
+		return false, err
+	}
 	if err := c.server.register(c); err != nil {
 		return false, err
 	}
