@@ -29,6 +29,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"arbalest"
+	"arbalest/internal/lake"
 )
 
 // An Appender makes lines durable. Its methods may be called at once by many
@@ -140,6 +141,8 @@ func (o Options) validate() error {
 		return fmt.Errorf("%w: capture without an Appender", arbalest.ErrInvalid)
 	case min(o.MaxBody, o.MaxEvent, o.MaxDepth, o.MaxRejected, o.MaxBytesInFlight, o.Writers, o.SegmentBytes) < 0 || o.Linger < 0:
 		return fmt.Errorf("%w: a limit of capture is negative", arbalest.ErrInvalid)
+	case o.SegmentBytes > lake.MaxSegment:
+		return fmt.Errorf("%w: segments of %d bytes of lines: at most %d can be read", arbalest.ErrInvalid, o.SegmentBytes, lake.MaxSegment)
 	case o.MaxBytesInFlight < 4*o.MaxBody:
 		return fmt.Errorf("%w: capture may hold %d bytes, which is less than four bodies of %d bytes: raise the bound or lower the limit for a body", arbalest.ErrInvalid, o.MaxBytesInFlight, o.MaxBody)
 	}
@@ -161,6 +164,10 @@ type Handler struct {
 	jsonType  []string // the Content-Type header, made once
 	closing   atomic.Bool
 }
+
+// maxLines is how many bytes of lines a request may make of its events: what
+// is added to each is more than a small one has. All must fit into a segment.
+func (o *Options) maxLines() int { return min(max(64<<20, 4*o.MaxBody), lake.MaxSegment) }
 
 // New returns a handler. The error wraps arbalest.ErrInvalid.
 func New(opts Options) (*Handler, error) {

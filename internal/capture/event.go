@@ -110,7 +110,7 @@ func (h *Handler) takeBody(in *intake, src io.Reader, length int64, encodings []
 		if !errors.Is(err, arbalest.ErrTooLarge) {
 			return false, err
 		}
-		body, f = in.raw.b, faultf(BodyTooLarge, "the events of the body need more than the %d bytes that all requests together may hold: send fewer in a request; the body is kept as it came", h.opts.MaxBytesInFlight)
+		body, f = in.raw.b, faultf(BodyTooLarge, "%s; the body is kept as it came", plain(err))
 		in.dropPlain()
 		in.forget()
 	}

@@ -123,8 +123,12 @@ func (in *intake) holds() int {
 	return n
 }
 
-// packFull packs the lines once they are many.
+// packFull packs the lines once they are many. The error wraps
+// arbalest.ErrTooLarge if they are too many.
 func (in *intake) packFull() error {
+	if err := in.fits(0); err != nil {
+		return err
+	}
 	if len(in.lines.b) < packBlock {
 		return nil
 	}
@@ -132,6 +136,14 @@ func (in *intake) packFull() error {
 		return err
 	}
 	in.pack(in.opts.Appender, in.buffers)
+	return nil
+}
+
+// fits says that so many bytes more of lines are not too many.
+func (in *intake) fits(more int) error {
+	if most := in.opts.maxLines(); in.bytes()+more > most {
+		return fmt.Errorf("%w: the request's events are more than %d bytes as they are stored: send fewer events in a request", arbalest.ErrTooLarge, most)
+	}
 	return nil
 }
 
@@ -249,7 +261,7 @@ func recordSize(body []byte) int {
 func (in *intake) whole(body []byte, f *fault) error {
 	in.forget()
 	for {
-		room := int(in.budget.limit) - in.holds() - 12*len(f.reason) - 3*maxEnvelope
+		room := min(int(in.budget.limit), in.opts.maxLines()) - in.holds() - 12*len(f.reason) - 3*maxEnvelope
 		if recordSize(body) <= room || len(body) < 1024 {
 			return in.reject(body, f)
 		}

@@ -280,3 +280,21 @@ type brokenReader struct{}
 func (brokenReader) Read([]byte) (int, error) { return 0, brokenReaderErr }
 
 var brokenReaderErr = io.ErrUnexpectedEOF
+
+// What is added to each of very many small events must not make more of a
+// request than a segment may have.
+func TestLinesOfARequestFitIntoASegment(t *testing.T) {
+	events := strings.Repeat(`{"event":"a"}`, 16<<20/len(`{"event":"a"}`))
+	trace := "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+	for body, want := range map[string]int{events: 413, events[:len(events)/8]: 200} {
+		s := &segments{}
+		h := newHandler(t, Options{Appender: s, MaxBytesInFlight: 1 << 30})
+		w, a := send(t, h, body, "Traceparent", trace)
+		if w.Code != want || (want == 413) != (a.Accepted == 0) || !strings.Contains(w.Body.String(), "as they are stored: send fewer") == (want == 413) {
+			t.Errorf("%d events: %d %.300s", len(body)/len(`{"event":"a"}`), w.Code, w.Body)
+		}
+		if n := len(s.stored()); n > h.opts.maxLines() {
+			t.Errorf("%d bytes of lines were appended", n)
+		}
+	}
+}

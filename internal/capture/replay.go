@@ -133,6 +133,9 @@ func packing(body []byte) []string {
 // then nothing was taken.
 func (in *intake) add(other *intake) error {
 	more := len(other.lines.b) + other.packed.bytes()
+	if err := in.fits(other.bytes()); err != nil {
+		return err
+	}
 	if err := in.cover(in.holds() + 2*more + packBlock); err != nil {
 		return err
 	}

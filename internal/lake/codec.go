@@ -11,6 +11,10 @@ import (
 	"arbalest"
 )
 
+// maxObject is how many bytes of lines an object that is held whole may have. A
+// sort writes one when it holds Options.FlushBytes, and a segment more.
+const maxObject = 2 * MaxSegment
+
 // A codec compresses and decompresses objects of partitions. Its coders keep
 // their state between calls and may be used at once by many.
 type codec struct {
@@ -31,7 +35,7 @@ func newCodec() (codec, error) {
 	if err != nil {
 		return codec{}, fmt.Errorf("make encoder: %w", err)
 	}
-	whole, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderMaxMemory(maxSegment), zstd.WithDecoderLowmem(true))
+	whole, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderMaxMemory(maxObject), zstd.WithDecoderLowmem(true))
 	if err != nil {
 		return codec{}, fmt.Errorf("make decoder: %w", err)
 	}
@@ -76,7 +80,7 @@ func (c codec) open(key arbalest.Key, below io.ReadCloser) (io.ReadCloser, error
 	if ok {
 		err = dec.Reset(below)
 	} else {
-		dec, err = zstd.NewReader(below, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxSegment), zstd.WithDecoderLowmem(true))
+		dec, err = zstd.NewReader(below, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxObject), zstd.WithDecoderLowmem(true))
 	}
 	if err != nil {
 		below.Close()

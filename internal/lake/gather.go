@@ -76,7 +76,10 @@ func (g *Gatherer) Append(ctx context.Context, packed []byte, size int) (arbales
 		if err := g.begin(ctx); err != nil {
 			return "", err
 		}
-		err := g.open.Append(ctx, packed)
+		err := fmt.Errorf("%w for this segment", arbalest.ErrTooLarge)
+		if g.size+size <= MaxSegment {
+			err = g.open.Append(ctx, packed)
+		}
 		switch {
 		case err == nil:
 			receipt := receiptOf(g.writer.id, g.number)

@@ -353,3 +353,37 @@ func gatherAndDie(t *testing.T, at string, die int) {
 	}
 	fmt.Println("finished", calls)
 }
+
+// No segment is appended that cannot be read again.
+func TestSegmentsThatAreTooLarge(t *testing.T) {
+	stores(t, func(t *testing.T, store blob.Store) {
+		ctx := t.Context()
+		l := openTest(t, store, Options{FlushBytes: 1 << 40, SegmentBytes: 1 << 40})
+		if l.opts.FlushBytes+MaxSegment > maxObject {
+			t.Errorf("a sort writes objects of %d bytes, and a segment more", l.opts.FlushBytes)
+		}
+		g := l.NewGatherer()
+		for _, w := range []interface {
+			Append(context.Context, []byte, int) (arbalest.Receipt, error)
+		}{g, l.NewWriter()} {
+			if _, err := w.Append(ctx, packSegment(nil, lineOf("a", "x", noon)), MaxSegment+1); !errors.Is(err, arbalest.ErrTooLarge) {
+				t.Error(err)
+			}
+		}
+		receipts := map[arbalest.Receipt]bool{}
+		all := map[string]bool{}
+		for i := range 3 { // each said to be more than half of what a segment may have
+			id := fmt.Sprint("e", i)
+			r, err := g.Append(ctx, packSegment(nil, lineOf("a", id, noon)), MaxSegment/2+1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			receipts[r], all[id] = true, true
+		}
+		if err := g.Close(ctx); err != nil || len(receipts) != 3 {
+			t.Errorf("%v, %d segments", err, len(receipts))
+		}
+		drain(t, l)
+		once(t, store, all)
+	})
+}

@@ -34,7 +34,7 @@ type Options struct {
 	// request's worth of memory for keys, not for events. Defaults to 256 MiB.
 	PlanBytes int64
 	// FlushBytes is how many bytes of lines a sort holds, and a segment more.
-	// Defaults to 32 MiB.
+	// Defaults to 32 MiB; more than 256 MiB is 256 MiB.
 	FlushBytes int64
 	// SegmentBytes is how many bytes of lines make a gathered segment full: a
 	// sort holds one whole. Defaults to 8 MiB.
@@ -53,6 +53,7 @@ func (o Options) withDefaults() Options {
 	if o.FlushBytes == 0 {
 		o.FlushBytes = 32 << 20
 	}
+	o.FlushBytes = min(o.FlushBytes, maxObject-MaxSegment)
 	if o.SegmentBytes == 0 {
 		o.SegmentBytes = 8 << 20
 	}

@@ -18,9 +18,9 @@ import (
 // second: compressing them is a fifth of the work that zstd makes of it, at twice
 // the size. Streams that are joined are one stream.
 
-// maxSegment bounds what a segment may decompress to, since it is held whole,
-// so that a corrupt or hostile one cannot take the memory.
-const maxSegment = 256 << 20
+// MaxSegment is how many bytes of lines a segment may have: it is held whole, and
+// a corrupt or hostile one must not take the memory. More is not appended.
+const MaxSegment = 256 << 20
 
 // The kinds of chunks, and the first of every stream.
 const (
@@ -79,8 +79,8 @@ func unpackSegment(packed []byte, key arbalest.Key) ([]byte, error) {
 	size := 0
 	for rest := packed; len(rest) > 0; {
 		c, err := s2ChunkOf(rest)
-		if err == nil && size+c.size > maxSegment {
-			err = fmt.Errorf("it holds more than %d bytes", maxSegment)
+		if err == nil && size+c.size > MaxSegment {
+			err = fmt.Errorf("it holds more than %d bytes", MaxSegment)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("%w: decompress %s: at byte %d: %v", arbalest.ErrCorrupt, key, len(packed)-len(rest), err)

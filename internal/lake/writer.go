@@ -32,8 +32,13 @@ func (w *Writer) Pack(dst, lines []byte) []byte { return packSegment(dst, lines)
 
 // Append makes packed lines durable as one segment. The commit point is the
 // store's Create. After an error the segment may or may not be there; should it
-// be, its events are repeats of those that the caller sends again.
-func (w *Writer) Append(ctx context.Context, packed []byte, _ int) (arbalest.Receipt, error) {
+// be, its events are repeats of those that the caller sends again. size is that
+// of the lines in bytes; of more than MaxSegment the error wraps
+// arbalest.ErrTooLarge, and there is no segment.
+func (w *Writer) Append(ctx context.Context, packed []byte, size int) (arbalest.Receipt, error) {
+	if size > MaxSegment {
+		return "", fmt.Errorf("%w: %d bytes of lines, of which a segment has at most %d: append fewer at a time", arbalest.ErrTooLarge, size, MaxSegment)
+	}
 	n := w.n.Add(1)
 	key := segmentKey(w.id, n)
 	err := w.lake.store.Create(ctx, key, bytes.NewReader(packed))
