@@ -93,5 +93,9 @@ func (h *Hold) Cover(total int) error {
 	return h.cover(total)
 }
 
+// MaxEvent is the largest event that is taken, in bytes. What is larger need not
+// be looked at.
+func (h *Handler) MaxEvent() int { return h.opts.MaxEvent }
+
 // Release gives it back.
 func (h *Hold) Release() { h.shrink(0) }

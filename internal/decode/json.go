@@ -107,8 +107,11 @@ func Compact(dst, src []byte) []byte {
 // and is returned. An obj that is not an object has no members.
 func Members(obj []byte, visit func(key, value []byte) error) error {
 	var unescaped []byte
-	i := skipSpace(obj, 0) + 1
-	for i = skipSpace(obj, i); i < len(obj) && obj[i] == '"'; i = skipSpace(obj, i+1) {
+	i := skipSpace(obj, 0)
+	if i == len(obj) || obj[i] != '{' {
+		return nil
+	}
+	for i = skipSpace(obj, i+1); i < len(obj) && obj[i] == '"'; i = skipSpace(obj, i+1) {
 		end := skipString(obj, i+1)
 		key := obj[i+1 : end-1]
 		if bytes.IndexByte(key, '\\') >= 0 {

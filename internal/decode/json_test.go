@@ -122,6 +122,11 @@ func TestMembers(t *testing.T) {
 	if fmt.Sprint(got) != want || err != nil {
 		t.Errorf("got %s, %v; want %s", got, err, want)
 	}
+	for _, none := range []string{`["a","b"]`, `"a"`, `1`, ``} {
+		if err := Members([]byte(none), func(key, _ []byte) error { return fmt.Errorf("%s has the member %s", none, key) }); err != nil {
+			t.Error(err)
+		}
+	}
 	stop := errors.New("stop")
 	if err := Members([]byte(`{"a":1,"b":2}`), func(_, _ []byte) error { return stop }); err != stop {
 		t.Error(err)

@@ -24,9 +24,11 @@ func structured(raw []byte) capture.Foreign {
 	var a attributes
 	var data, data64 []byte
 	var bad *capture.Refusal
-	_ = decode.Members(raw, func(key, value []byte) error {
+	many := decode.Members(raw, func(key, value []byte) error {
 		name := string(key)
 		switch {
+		case len(a.names) == maxMembers:
+			return errMany
 		case name == "data":
 			data = value
 		case isNull(value): // is as good as left out
@@ -38,6 +40,9 @@ func structured(raw []byte) capture.Foreign {
 		}
 		return nil
 	})
+	if many != nil {
+		bad = firstOf(bad, manyMembers())
+	}
 	properties, badData := structuredData(&a, data, data64)
 	e := cloudEvent(&a, properties, firstOf(bad, firstOf(a.check(), badData)))
 	if e.Form = formCloudEvent; e.Bad != nil {

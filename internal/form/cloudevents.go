@@ -48,9 +48,9 @@ func (f *Handler) serveCloudEvents(w http.ResponseWriter, r *http.Request) {
 	defer p.hold.Release()
 	switch kind {
 	case cloudJSON:
-		err = p.structured(trim(body))
+		err = f.structured(&p, trim(body))
 	case cloudBatch:
-		err = p.batched(trim(body))
+		err = f.batched(&p, trim(body))
 	default:
 		err = p.binary(r.Header, body)
 	}
@@ -87,7 +87,7 @@ func (f *Handler) refuseFormat(w http.ResponseWriter, contentType string) {
 }
 
 // structured adds the event of a body in structured mode.
-func (p *parcel) structured(body []byte) error {
+func (f *Handler) structured(p *parcel, body []byte) error {
 	if err := p.room(body); err != nil {
 		return err
 	}
@@ -95,13 +95,13 @@ func (p *parcel) structured(body []byte) error {
 		p.add(capture.Foreign{Bad: refusef(capture.NotJSON, "the body is not one JSON object"), Raw: body, Form: formCloudEvent})
 		return nil
 	}
-	p.add(structured(body))
+	p.add(f.element(body))
 	return nil
 }
 
 // batched adds the events of a body in batched mode. What is not a JSON array is
 // one rejection: where its events begin and end cannot be known.
-func (p *parcel) batched(body []byte) error {
+func (f *Handler) batched(p *parcel, body []byte) error {
 	if !isValid(body) || body[0] != '[' {
 		p.add(capture.Foreign{Bad: refusef(capture.NotJSON, "the body is not a JSON array: nothing of it was looked at; mend it and send it again"), Raw: body, Form: formCloudBatch})
 		return nil
@@ -113,9 +113,17 @@ func (p *parcel) batched(body []byte) error {
 		if err := p.room(element); err != nil {
 			return err
 		}
-		p.add(structured(element))
+		p.add(f.element(element))
 	}
 	return nil
+}
+
+// element is structured, of what is no larger than an event may be.
+func (f *Handler) element(raw []byte) capture.Foreign {
+	if bad := f.tooLarge(raw); bad != nil {
+		return capture.Foreign{Bad: bad, Raw: raw, Form: formCloudEvent}
+	}
+	return structured(raw)
 }
 
 // binary adds the event of a request in binary mode.

@@ -125,6 +125,8 @@ func TestCloudEventsThatAreNone(t *testing.T) {
 		{`{"specversion":"1.0","id":"1","source":"/s","type":"購入"}`, capture.BadName},
 		{`{"specversion":"1.0","id":"1","source":"/s","type":"` + strings.Repeat("t", 128) + `"}`, capture.BadName},
 		{with(`"Upper":"x"`), capture.BadForm},
+		{with(manyNames()), capture.BadForm},
+		{with(`"e":"` + strings.Repeat("x", 1<<20) + `"`), capture.EventTooLarge},
 		{with(`"with_underscore":"x"`), capture.BadForm},
 		{with(`"with-dash":"x"`), capture.BadForm},
 		{with(`"":"x"`), capture.BadForm},

@@ -93,6 +93,15 @@ func object(b []byte) *capture.Refusal {
 	return nil
 }
 
+// tooLarge says of what is larger than an event may be that it is, or returns
+// nil: nothing else is looked at then.
+func (f *Handler) tooLarge(b []byte) *capture.Refusal {
+	if most := f.capture.MaxEvent(); len(b) > most {
+		return refusef(capture.EventTooLarge, "the event has %d bytes: send no more than %d in it, or raise the limit for events", len(b), most)
+	}
+	return nil
+}
+
 // codeOf returns the code of a reason of decode.Scan.
 func codeOf(reason string) capture.Code {
 	for _, c := range [...]struct {

@@ -1,6 +1,7 @@
 package form
 
 import (
+	"errors"
 	"slices"
 	"time"
 
@@ -16,20 +17,53 @@ const (
 	formSegmentBody = "segment-body"
 )
 
+// maxMembers is how many members a call, what it has in common with others, or a
+// CloudEvent may have, beside its properties': each is held apart, and looked up
+// among the others.
+const maxMembers = 256
+
+// errMany says that there are more.
+var errMany = errors.New("too many members")
+
+// manyMembers is the refusal of what has more.
+func manyMembers() *capture.Refusal {
+	return refusef(capture.BadForm, "it has more than %d members beside its properties: send fewer", maxMembers)
+}
+
 // A message is the members of a call.
 type message struct {
 	names  []string
 	values [][]byte
 }
 
-// readMessage reads the members of an object that json.Valid takes.
-func readMessage(raw []byte) (m message) {
-	_ = decode.Members(raw, func(key, value []byte) error {
+// readMessage reads the members of an object that json.Valid takes. ok is false
+// if they are too many, and then there are none.
+func readMessage(raw []byte) (m message, ok bool) {
+	err := decode.Members(raw, func(key, value []byte) error {
+		if len(m.names) == maxMembers {
+			return errMany
+		}
 		m.names, m.values = append(m.names, string(key)), append(m.values, value)
 		return nil
 	})
-	return m
+	if err != nil {
+		return message{}, false
+	}
+	return m, true
 }
+
+// has says whether an object has a member.
+func has(object []byte, name string) bool {
+	return decode.Members(object, func(key, _ []byte) error {
+		if string(key) == name {
+			return errFound
+		}
+		return nil
+	}) != nil
+}
+
+// errFound ends a walk.
+var errFound = errors.New("found")
 
 // get returns a member's text, or nil.
 func (m message) get(name string) []byte {
@@ -55,11 +89,19 @@ type shared struct {
 // itself.
 func (f *Handler) call(raw []byte, kind string, batch shared) capture.Foreign {
 	e := capture.Foreign{Form: formSegment}
-	if bad := object(raw); bad != nil {
-		e.Bad, e.Raw = bad, raw
+	bad := f.tooLarge(raw)
+	if bad == nil {
+		bad = object(raw)
+	}
+	if bad != nil {
+		e.Bad, e.Raw = bad, withoutKey(raw)
 		return e
 	}
-	m := readMessage(raw)
+	m, ok := readMessage(raw)
+	if !ok {
+		e.Bad, e.Raw = manyMembers(), withoutKey(raw)
+		return e
+	}
 	if kind == "" {
 		kind = m.text("type")
 	}
@@ -68,11 +110,12 @@ func (f *Handler) call(raw []byte, kind string, batch shared) capture.Foreign {
 		e.Bad, e.Raw = refusef(capture.BadForm, "type is %.40q: it must be track, identify, page, screen, group or alias", kind), withoutKey(raw)
 		return e
 	}
-	var bad *capture.Refusal
 	if e.Name, bad = f.callName(kind, m); bad == nil {
 		bad = s.check(m)
 	}
-	m = batch.with(m)
+	if bad == nil {
+		m, bad = batch.with(m)
+	}
 	if bad == nil {
 		e.ID, bad = callID(m)
 	}
@@ -122,7 +165,7 @@ func callID(m message) (string, *capture.Refusal) {
 
 // with adds to a call what its batch has for all: context and integrations
 // member by member, and when it was sent.
-func (b shared) with(m message) message {
+func (b shared) with(m message) (_ message, bad *capture.Refusal) {
 	for i, name := range b.members.names {
 		at := slices.Index(m.names, name)
 		switch own := m.get(name); {
@@ -131,24 +174,31 @@ func (b shared) with(m message) message {
 		case isNull(own):
 			m.values[at] = b.members.values[i]
 		case own[0] == '{' && b.members.values[i][0] == '{':
-			m.values[at] = merged(own, b.members.values[i])
+			var ok bool
+			if m.values[at], ok = merged(own, b.members.values[i]); !ok {
+				bad = manyMembers()
+			}
 		}
 	}
-	return m
+	return m, bad
 }
 
-// merged returns an object with those members of another that it has not.
-func merged(own, other []byte) []byte {
-	has := readMessage(own).names
+// merged returns an object with those members of another that it has not. ok is
+// false if one of them has too many.
+func merged(own, other []byte) (_ []byte, ok bool) {
+	mine, ok := readMessage(own)
+	theirs, fine := readMessage(other)
+	if !ok || !fine {
+		return own, false
+	}
 	b := decode.Compact(nil, own)
 	b = b[:len(b)-1]
-	_ = decode.Members(other, func(key, value []byte) error {
-		if !slices.Contains(has, string(key)) {
-			b = appendMember(b, string(key), value)
+	for i, name := range theirs.names {
+		if !slices.Contains(mine.names, name) {
+			b = appendMember(b, name, theirs.values[i])
 		}
-		return nil
-	})
-	return append(b, '}')
+	}
+	return append(b, '}'), true
 }
 
 // properties returns the event's: those of the call, and the members that are
@@ -159,11 +209,10 @@ func (s shape) properties(m message) (properties []byte, took []string) {
 	if isNull(bag) {
 		bag = []byte("{}")
 	}
-	has := readMessage(bag).names
 	b := decode.Compact(nil, bag)
 	b = b[:len(b)-1]
 	for _, p := range s.promoted {
-		if value := m.get(p.member); !isEmpty(value) && !slices.Contains(has, p.property) {
+		if value := m.get(p.member); !isEmpty(value) && !has(bag, p.property) {
 			b = appendMember(b, p.property, value)
 			took = append(took, p.member)
 		}
@@ -187,15 +236,16 @@ func (m message) attributes(kind, bag string, took []string) []byte {
 // withoutKey returns a call as it came, but for its key, which is not to be
 // kept.
 func withoutKey(raw []byte) []byte {
-	m := readMessage(raw)
-	if m.get("writeKey") == nil {
+	if raw[0] != '{' || !has(raw, "writeKey") {
 		return raw
 	}
-	b := []byte{'{'}
-	for i, name := range m.names {
-		if name != "writeKey" {
-			b = appendMember(b, name, m.values[i])
+	b := make([]byte, 1, len(raw))
+	b[0] = '{'
+	_ = decode.Members(raw, func(key, value []byte) error { // visit returns no error
+		if string(key) != "writeKey" {
+			b = appendMember(b, string(key), value)
 		}
-	}
+		return nil
+	})
 	return append(b, '}')
 }

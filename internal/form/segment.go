@@ -40,14 +40,17 @@ func (f *Handler) serveSegment(w http.ResponseWriter, r *http.Request, kind stri
 	defer p.hold.Release()
 	valid := isValid(body) && body[0] == '{'
 	var m message
+	few := true
 	if valid {
-		m = readMessage(body)
+		m, few = readMessage(body)
 	}
 	pass, err := f.segmentPass(r.Header, m.text("writeKey"))
 	switch {
 	case err != nil:
 	case !valid:
 		p.add(capture.Foreign{Bad: refusef(capture.NotJSON, "the body is not a JSON object: nothing of it was looked at"), Raw: body, Form: formSegmentBody})
+	case !few:
+		p.add(capture.Foreign{Bad: manyMembers(), Raw: withoutKey(body), Form: formSegmentBody})
 	case kind == "":
 		err = f.batch(&p, body, m, received)
 	default:
@@ -99,13 +102,16 @@ func (f *Handler) batch(p *parcel, body []byte, m message, received time.Time) e
 		}
 		all.members.names, all.members.values = append(all.members.names, name), append(all.members.values, m.values[i])
 	}
-	if bad != nil {
-		p.add(capture.Foreign{Bad: bad, Raw: withoutKey(body), Form: formSegmentBody})
-		return nil
-	}
 	forAll := 0
 	for _, value := range all.members.values {
 		forAll += len(value)
+	}
+	if most := f.capture.MaxEvent(); forAll > most {
+		bad = firstOf(bad, refusef(capture.EventTooLarge, "what the batch has for all its calls has %d bytes: at most %d are taken", forAll, most))
+	}
+	if bad != nil {
+		p.add(capture.Foreign{Bad: bad, Raw: withoutKey(body), Form: formSegmentBody})
+		return nil
 	}
 	for at, element := range elements(calls) {
 		if p.full(calls[at:], formSegmentBody) {

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -112,6 +113,11 @@ func TestSegmentCallsThatAreNone(t *testing.T) {
 		{"/v1/batch", `{"batch":{}}`, capture.BadForm},
 		{"/v1/batch", `{"batch":[],"context":{"a":1,"a":2}}`, capture.NotJSON},
 		{"/v1/batch", `{"batch":[{"event":"A","userId":"u"}]}`, capture.BadForm},
+		{"/v1/batch", `{"batch":[],"context":"` + strings.Repeat("c", 1<<20) + `"}`, capture.EventTooLarge},
+		{"/v1/batch", `{"batch":[],` + manyNames() + `}`, capture.BadForm},
+		{"/v1/track", `{"event":"A","userId":"u",` + manyNames() + `}`, capture.BadForm},
+		{"/v1/batch", `{"batch":[{"type":"track","event":"A","userId":"u","context":{"a":1}}],"context":{` + manyNames() + `}}`, capture.BadForm},
+		{"/v1/page", `{"userId":"u","context":"` + strings.Repeat("c", 1<<20) + `"}`, capture.EventTooLarge},
 	} {
 		w := p.post(c.path, c.sent)
 		events, rejected := p.lines.take(t)
@@ -123,7 +129,7 @@ func TestSegmentCallsThatAreNone(t *testing.T) {
 		t.Errorf("an empty batch: %d %s", w.Code, w.Body)
 	}
 	// A context for all that is multiplied by the calls is counted before it is.
-	large := `{"context":{"x":"` + strings.Repeat("y", 1<<20) + `"},"batch":[` + strings.Repeat(`{"type":"track","event":"A","userId":"u"},`, 200) + `{}]}`
+	large := `{"context":{"x":"` + strings.Repeat("y", 1<<19) + `"},"batch":[` + strings.Repeat(`{"type":"track","event":"A","userId":"u"},`, 200) + `{}]}`
 	if w := p.post("/v1/batch", large); w.Code != 400 || !strings.Contains(w.Body.String(), "send fewer events") {
 		t.Errorf("%d %.200s", w.Code, w.Body)
 	}
@@ -260,5 +266,48 @@ func TestLongMessageID(t *testing.T) {
 	p.post("/v1/track", `{"event":"A","userId":"u","messageId":"`+long+`"}`)
 	if events, _ := p.lines.take(t); len(events) != 1 || events[0].ID != hashed(long) || !strings.Contains(events[0].Attributes, long) {
 		t.Errorf("%+v", events)
+	}
+}
+
+// A key is a secret, also in a call that cannot be taken.
+func TestTheKeyOfACallIsNotKept(t *testing.T) {
+	p := newPlace(t, Options{}, capture.Options{})
+	call := `{"type":"track","event":"A","userId":"u","userId":"v","writeKey":"SECRET"}`
+	for path, body := range map[string]string{
+		"/v1/track": call,
+		"/v1/batch": `{"batch":[` + call + `],"writeKey":"SECRET"}`,
+		"/v1/page":  `{"userId":"u","properties":{"a":` + strings.Repeat("[", 100) + strings.Repeat("]", 100) + `},"writeKey":"SECRET"}`,
+	} {
+		p.post(path, body)
+		if _, rejected := p.lines.take(t); len(rejected) != 1 || strings.Contains(string(rejected[0].Body), "SECRET") {
+			t.Errorf("%s: %+v", path, rejected)
+		}
+	}
+}
+
+// manyNames is more members than a call may have.
+func manyNames() string {
+	var b strings.Builder
+	for i := range maxMembers + 1 {
+		fmt.Fprintf(&b, `,"m%d":1`, i)
+	}
+	return b.String()[1:]
+}
+
+// What a request holds is bounded by its bytes, however many members they are.
+func TestCallsOfManyMembers(t *testing.T) {
+	p := newPlace(t, Options{}, capture.Options{})
+	var before, after runtime.MemStats
+	members := strings.Repeat(`"a":1,`, 4<<20/6)
+	for path, body := range map[string]string{
+		"/v1/track": `{` + members + `"b":1}`,
+		"/v1/batch": `{` + members + `"batch":[]}`,
+	} {
+		runtime.ReadMemStats(&before)
+		w := p.post(path, body)
+		runtime.ReadMemStats(&after)
+		if grown := int(after.TotalAlloc - before.TotalAlloc); grown > 25*len(body) {
+			t.Errorf("%s: %d, %d bytes were allocated for %d", path, w.Code, grown, len(body))
+		}
 	}
 }

@@ -14,19 +14,19 @@ import (
 func (s source) githubEvent(header http.Header, payload []byte, bad *capture.Refusal, now time.Time) capture.Foreign {
 	kind := header.Get("X-Github-Event")
 	e := capture.Foreign{ID: header.Get("X-Github-Delivery"), Bad: bad}
-	if kind != "" {
-		e.Name = arbalest.EventName(s.prefix + kind)
-	}
-	switch {
-	case bad != nil:
-		return e
-	case kind == "" || e.ID == "":
-		e.Bad = &capture.Refusal{Code: capture.BadForm, Reason: "GitHub's webhooks have an X-GitHub-Event and an X-GitHub-Delivery: this has not"}
+	if bad != nil { // the name cannot be told, nor whose privacy rules are its own
 		return e
 	}
 	action := text(pointer{"action"}.find(payload))
-	if action != "" {
-		e.Name += arbalest.EventName("." + action)
+	if kind != "" {
+		e.Name = arbalest.EventName(s.prefix + kind)
+		if action != "" {
+			e.Name += arbalest.EventName("." + action)
+		}
+	}
+	if kind == "" || e.ID == "" {
+		e.Bad = &capture.Refusal{Code: capture.BadForm, Reason: "GitHub's webhooks have an X-GitHub-Event and an X-GitHub-Delivery: this has not"}
+		return e
 	}
 	e.Data, e.ByReceipt = payload, true
 	if t := githubTime(kind, action, payload); !t.IsZero() && t.Before(now.Add(time.Hour)) {

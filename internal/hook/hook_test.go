@@ -193,9 +193,9 @@ func TestWhatIsNoEvent(t *testing.T) {
 	}{
 		{"github", `{}`, capture.BadForm, "", signed("", "d", `{}`)},
 		{"github", `{}`, capture.BadForm, "github.push", signed("push", "", `{}`)},
-		{"github", `[]`, capture.NotObject, "github.push", signed("push", "d", `[]`)},
-		{"github", `{"a":`, capture.NotJSON, "github.push", signed("push", "d", `{"a":`)},
-		{"github", "x=y", capture.BadForm, "github.push", append(signed("push", "d", "x=y"), "Content-Type", "application/x-www-form-urlencoded")},
+		{"github", `[]`, capture.NotObject, "", signed("push", "d", `[]`)},
+		{"github", `{"a":`, capture.NotJSON, "", signed("push", "d", `{"a":`)},
+		{"github", "x=y", capture.BadForm, "", append(signed("push", "d", "x=y"), "Content-Type", "application/x-www-form-urlencoded")},
 		{"github", `{"action":"a b"}`, capture.BadName, "", signed("dispatch", "d", `{"action":"a b"}`)},
 		{"shop", `{"id":1}`, capture.BadForm, "", nil},
 		{"shop", `{"id":1,"type":7}`, capture.BadForm, "", nil},
@@ -301,5 +301,42 @@ func TestConfigsThatAreRefused(t *testing.T) {
 	}
 	if _, err := New(Options{Sources: map[string]Config{"a/b": {Kind: "generic", Event: "/a"}}}); err == nil {
 		t.Error("a source's name has a slash")
+	}
+}
+
+// A guard is the policy of events of which nothing may be kept as it came.
+type guard struct{}
+
+func (guard) Guards() bool                                      { return true }
+func (guard) Admit(*arbalest.Event, bool) *capture.Refusal      { return nil }
+func (guard) Protect(_, _ []byte) (_, _ []byte, whole, ok bool) { return nil, nil, false, false }
+
+// Whose rules are those of a delivery its action says, which cannot be told of
+// what is no JSON as it is taken.
+func TestNothingOfAGuardedDeliveryIsKept(t *testing.T) {
+	s := &stored{}
+	c, err := capture.New(capture.Options{Appender: s, Guarded: true, Policies: func(name arbalest.EventName) capture.Policy {
+		if name == "github.issues.opened" {
+			return guard{}
+		}
+		return nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := New(Options{Capture: c, Next: c, Sources: map[string]Config{"github": {Kind: "github", Secret: secret}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for body, delivery := range map[string]string{
+		`{"action":"opened","issue":{"title":"\ud800"},"email":"jane@doe.com"}`: "1",
+		`{"action":"opened","email":"jane@doe.com","email":""}`:                 "2",
+		`{"action":"opened","email":"jane@doe.com"}`:                            "", // there is none
+	} {
+		s.Reset()
+		w := deliver(h, "/v1/hooks/github", body, signed("issues", delivery, body)...)
+		if w.Code != 400 || s.Len() == 0 || bytes.Contains(s.Bytes(), []byte("jane@doe.com")) {
+			t.Errorf("%s: %d %s", body, w.Code, s.Bytes())
+		}
 	}
 }
