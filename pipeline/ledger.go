@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
-	"unicode/utf8"
 
 	"arbalest"
 	"arbalest/internal/warehouse"
@@ -59,20 +57,6 @@ func makeLedger(ctx context.Context, db warehouse.Database) error {
 	return nil
 }
 
-// now returns the time as the ledger keeps it.
-func now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
-
-// fit cuts a text to the bytes that a column of the ledger has, and makes it one
-// that every warehouse can have.
-func fit(s string, most int) string {
-	s = strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
-	for len(s) > most {
-		_, size := utf8.DecodeLastRuneInString(s)
-		s = s[:len(s)-size]
-	}
-	return s
-}
-
 // commit does a step in one transaction with the row that says so. If another
 // runner has done it meanwhile, do is not called.
 func (w *work) commit(ctx context.Context, do func(warehouse.Tx) (Result, error)) (r Result, err error) {
@@ -116,7 +100,7 @@ func (w *work) finish(ctx context.Context, tx warehouse.Tx, r Result) error {
 		return err
 	}
 	_, err := tx.Exec(ctx, `UPDATE arbalest.steps SET state = 'done', finished_at = $1, object_count = $2, row_count = $3, error_count = $4, message = NULL WHERE run_id = $5 AND step = $6`,
-		now(), r.Objects, r.Rows, r.Errors, w.run, int64(w.index+1))
+		warehouse.Now(), r.Objects, r.Rows, r.Errors, w.run, int64(w.index+1))
 	if err != nil {
 		return fmt.Errorf("note that the step is done: %w", err)
 	}
@@ -125,12 +109,12 @@ func (w *work) finish(ctx context.Context, tx warehouse.Tx, r Result) error {
 
 // report notes the rows that were left out, many with one statement.
 func (w *work) report(ctx context.Context, tx warehouse.Tx, table string, reports []warehouse.CopyReport) error {
-	at := now()
+	at := warehouse.Now()
 	for some := range slices.Chunk(reports, 100) {
 		var rows []string
 		var args []any
 		for _, r := range some {
-			row := []any{w.run, w.pipeline, int64(w.index + 1), fit(table, 255), fit(string(r.Object), 1024), r.Line, fit(r.Column, 127), fit(r.Value, 4096), fit(r.Reason, 4096), at}
+			row := []any{w.run, w.pipeline, int64(w.index + 1), warehouse.Fit(table, 255), warehouse.Fit(string(r.Object), 1024), r.Line, warehouse.Fit(r.Column, 127), warehouse.Fit(r.Value, 4096), warehouse.Fit(r.Reason, 4096), at}
 			rows = append(rows, placeholders(len(args)+1, len(row)))
 			args = append(args, row...)
 		}
@@ -157,7 +141,7 @@ func (w *work) begin(ctx context.Context) (r Result, done bool, err error) {
 			return err
 		}
 		_, err := tx.Exec(ctx, `UPDATE arbalest.steps SET state = 'running', attempts = attempts + 1, started_at = $1, finished_at = NULL, message = NULL WHERE run_id = $2 AND step = $3 AND state <> 'done'`,
-			now(), w.run, int64(w.index+1))
+			warehouse.Now(), w.run, int64(w.index+1))
 		return err
 	})
 	if err != nil {
@@ -180,7 +164,7 @@ func (w *work) fail(ctx context.Context, why error) error {
 	}
 	return w.Warehouse.Transact(ctx, "runs", func(tx warehouse.Tx) error {
 		n, err := tx.Exec(ctx, `UPDATE arbalest.steps SET state = 'failed', finished_at = $1, error_count = $2, message = $3 WHERE run_id = $4 AND step = $5 AND state <> 'done'`,
-			now(), int64(len(reports)), fit(why.Error(), 4096), w.run, int64(w.index+1))
+			warehouse.Now(), int64(len(reports)), warehouse.Fit(why.Error(), 4096), w.run, int64(w.index+1))
 		if err != nil || n == 0 {
 			return err
 		}

@@ -109,7 +109,7 @@ func (m *manifestCopy) copyPage(ctx context.Context, w *work, tx warehouse.Tx, p
 	if err != nil || len(fresh) == 0 {
 		return r, err
 	}
-	if _, err := tx.Exec(ctx, `INSERT INTO arbalest.copied SELECT CAST($1 AS VARCHAR(255)), object, bytes, CAST($2 AS VARCHAR(26)), CAST($3 AS TIMESTAMP) FROM arbalest_listed`, m.journal(), w.run, now()); err != nil {
+	if _, err := tx.Exec(ctx, `INSERT INTO arbalest.copied SELECT CAST($1 AS VARCHAR(255)), object, bytes, CAST($2 AS VARCHAR(26)), CAST($3 AS TIMESTAMP) FROM arbalest_listed`, m.journal(), w.run, warehouse.Now()); err != nil {
 		return r, fmt.Errorf("write the journal: %w", err)
 	}
 	return r, execAll(ctx, tx, "DROP TABLE arbalest_listed")

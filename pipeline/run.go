@@ -195,7 +195,7 @@ func supersede(ctx context.Context, tx warehouse.Tx, run string) error {
 		`UPDATE arbalest.runs SET state = 'failed', finished_at = $1, message = 'superseded by a new run' WHERE run_id = $2 AND state <> 'failed'`,
 		`UPDATE arbalest.steps SET state = 'skipped', finished_at = $1 WHERE run_id = $2 AND state IN ('pending', 'running')`,
 	} {
-		if _, err := tx.Exec(ctx, statement, now(), run); err != nil {
+		if _, err := tx.Exec(ctx, statement, warehouse.Now(), run); err != nil {
 			return err
 		}
 	}
@@ -204,12 +204,12 @@ func supersede(ctx context.Context, tx warehouse.Tx, run string) error {
 
 // write writes a new run with its steps.
 func (p *Pipeline) write(ctx context.Context, tx warehouse.Tx, run opened) error {
-	_, err := tx.Exec(ctx, `INSERT INTO arbalest.runs VALUES ($1, $2, $3, $4, 'running', $5, NULL, NULL, NULL, NULL)`, run.id, p.name, run.key, p.fingerprint(), now())
+	_, err := tx.Exec(ctx, `INSERT INTO arbalest.runs VALUES ($1, $2, $3, $4, 'running', $5, NULL, NULL, NULL, NULL)`, run.id, p.name, run.key, p.fingerprint(), warehouse.Now())
 	if err != nil {
 		return err
 	}
 	for i, s := range p.steps {
-		_, err := tx.Exec(ctx, `INSERT INTO arbalest.steps VALUES ($1, $2, $3, $4, 'pending', 0, NULL, NULL, NULL, NULL, NULL, NULL)`, run.id, p.name, int64(i+1), fit(s.Name(), 1024))
+		_, err := tx.Exec(ctx, `INSERT INTO arbalest.steps VALUES ($1, $2, $3, $4, 'pending', 0, NULL, NULL, NULL, NULL, NULL, NULL)`, run.id, p.name, int64(i+1), warehouse.Fit(s.Name(), 1024))
 		if err != nil {
 			return err
 		}
@@ -224,7 +224,7 @@ func closeRun(ctx context.Context, db warehouse.Database, run string, state Stat
 	defer cancel()
 	var message any
 	if why != nil {
-		message = fit(why.Error(), 4096)
+		message = warehouse.Fit(why.Error(), 4096)
 	}
 	err := db.Transact(ctx, "runs", func(tx warehouse.Tx) error {
 		rows, err := count(ctx, tx, `SELECT CAST(coalesce(sum(row_count), 0) AS BIGINT) FROM arbalest.steps WHERE run_id = $1`, run)
@@ -236,7 +236,7 @@ func closeRun(ctx context.Context, db warehouse.Database, run string, state Stat
 			return err
 		}
 		_, err = tx.Exec(ctx, `UPDATE arbalest.runs SET state = $1, finished_at = $2, row_count = $3, error_count = $4, message = $5 WHERE run_id = $6 AND state <> 'done'`,
-			string(state), now(), rows, wrong, message, run)
+			string(state), warehouse.Now(), rows, wrong, message, run)
 		return err
 	})
 	if err != nil {

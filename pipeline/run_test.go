@@ -1,15 +1,13 @@
 package pipeline_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"sync"
-	"sync/atomic"
 	"testing"
 
 	"arbalest"
-	"arbalest/internal/warehouse"
+	"arbalest/internal/warehouse/databasetest"
 	"arbalest/pipeline"
 )
 
@@ -106,45 +104,6 @@ func TestInvariant6ManyRunnersDoEachStepOnce(t *testing.T) {
 	})
 }
 
-// A dying database stops after so many statements, as a process that is killed
-// does: what was not committed is not there.
-type dying struct {
-	warehouse.Database
-	left *atomic.Int64
-}
-
-var errKilled = errors.New("killed")
-
-func (d dying) Transact(ctx context.Context, lock string, do func(warehouse.Tx) error) error {
-	if d.left.Add(-1) < 0 {
-		return errKilled
-	}
-	err := d.Database.Transact(ctx, lock, func(tx warehouse.Tx) error { return do(dyingTx{tx, d.left}) })
-	if err == nil && d.left.Add(-1) < 0 {
-		return errKilled // after the commit
-	}
-	return err
-}
-
-type dyingTx struct {
-	warehouse.Tx
-	left *atomic.Int64
-}
-
-func (t dyingTx) Exec(ctx context.Context, sql string, args ...any) (int64, error) {
-	if t.left.Add(-1) < 0 {
-		return 0, errKilled
-	}
-	return t.Tx.Exec(ctx, sql, args...)
-}
-
-func (t dyingTx) Copy(ctx context.Context, table string, c warehouse.Copy) (warehouse.Copied, error) {
-	if t.left.Add(-1) < 0 {
-		return warehouse.Copied{}, errKilled
-	}
-	return t.Tx.Copy(ctx, table, c)
-}
-
 // TestInvariant2KilledAtEveryStatement stops a run after k statements, for every
 // k, and lets another finish it.
 func TestInvariant2KilledAtEveryStatement(t *testing.T) {
@@ -161,12 +120,10 @@ func TestInvariant2KilledAtEveryStatement(t *testing.T) {
 				pipeline.ManifestCopy(table, numbers(table+"_manifest")),
 				pipeline.TimeSeries(table, numbers(table+"_series"), "ts", pipeline.Days()),
 				pipeline.SQL(pipeline.S("INSERT INTO "+table+"_bulk SELECT n + 10, ts FROM "+table+"_manifest")))
-			left := new(atomic.Int64)
-			left.Store(k)
 			env := p.env
-			env.Warehouse = dying{env.Warehouse, left}
+			env.Warehouse = databasetest.Dying(env.Warehouse, k)
 			_, err := l.Run(p.Context(), env, pipeline.Options{})
-			if err != nil && !errors.Is(err, errKilled) {
+			if err != nil && !errors.Is(err, databasetest.ErrKilled) {
 				p.Fatalf("after %d: %v", k, err)
 			}
 			if err != nil {

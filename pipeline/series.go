@@ -190,7 +190,7 @@ func (t *timeSeries) run(ctx context.Context, w *work) (Result, error) {
 		if _, err := tx.Exec(ctx, `DELETE FROM arbalest.sources WHERE table_name = $1 AND source = $2`, t.journal(), t.source); err != nil {
 			return r, fmt.Errorf("move the cursor: %w", err)
 		}
-		_, err = tx.Exec(ctx, `INSERT INTO arbalest.sources VALUES ($1, $2, $3, $4, $5)`, t.journal(), t.source, s.sources[len(s.sources)-1], w.run, now())
+		_, err = tx.Exec(ctx, `INSERT INTO arbalest.sources VALUES ($1, $2, $3, $4, $5)`, t.journal(), t.source, s.sources[len(s.sources)-1], w.run, warehouse.Now())
 		if err != nil {
 			return r, fmt.Errorf("move the cursor: %w", err)
 		}

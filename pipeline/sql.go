@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -31,31 +32,13 @@ type Statement struct {
 func S(sql string, args ...any) Statement {
 	args = slices.Clone(args)
 	for i, a := range args {
-		switch v := a.(type) {
-		case int:
-			args[i] = int64(v)
-		case int8:
-			args[i] = int64(v)
-		case int16:
-			args[i] = int64(v)
-		case int32:
-			args[i] = int64(v)
-		case uint8:
-			args[i] = int64(v)
-		case uint16:
-			args[i] = int64(v)
-		case uint32:
-			args[i] = int64(v)
-		case uint:
-			if v <= math.MaxInt64 {
-				args[i] = int64(v)
-			}
-		case uint64:
-			if v <= math.MaxInt64 {
-				args[i] = int64(v)
-			}
-		case float32:
-			args[i] = float64(v)
+		switch v := reflect.ValueOf(a); {
+		case v.CanInt():
+			args[i] = v.Int()
+		case v.CanUint() && v.Uint() <= math.MaxInt64:
+			args[i] = int64(v.Uint())
+		case v.CanFloat():
+			args[i] = v.Float()
 		}
 	}
 	return Statement{sql, args}

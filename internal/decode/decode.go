@@ -57,6 +57,32 @@ type Vector struct {
 	Data    []byte
 }
 
+// Values returns how many values of a kind the vector has room for; -1 if it has
+// not the bytes of its texts.
+func (v *Vector) Values(kind arbalest.Kind) int {
+	switch kind {
+	case arbalest.Boolean:
+		return len(v.Bits) * 8
+	case arbalest.SmallInt:
+		return len(v.Int16)
+	case arbalest.Integer, arbalest.Date:
+		return len(v.Int32)
+	case arbalest.BigInt, arbalest.Timestamp, arbalest.TimestampTZ:
+		return len(v.Int64)
+	case arbalest.Decimal:
+		return len(v.Int128)
+	case arbalest.Real:
+		return len(v.Float32)
+	case arbalest.Double:
+		return len(v.Float64)
+	}
+	n := len(v.Offsets) - 1
+	if n >= 0 && int(v.Offsets[n]) > len(v.Data) {
+		return -1
+	}
+	return n
+}
+
 // A LoadError is a value, or a whole line, that does not fit.
 type LoadError struct {
 	Object int32  // index into the batch's objects

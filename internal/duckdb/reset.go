@@ -3,7 +3,6 @@ package duckdb
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"arbalest"
 	"arbalest/internal/load"
@@ -35,19 +34,9 @@ func (w *Warehouse) Reset(ctx context.Context, tables ...string) error {
 		if len(tables) == 0 {
 			return tx.resetAll(have, events)
 		}
-		next := load.Progress{Cursor: have.Cursor, Stalled: map[string]load.Stall{}}
-		for table, s := range have.Stalled {
-			next.Stalled[table] = s
-		}
-		for _, table := range tables {
-			event, ok := events[table]
-			if !ok {
-				return fmt.Errorf("%w: reset: warehouse has no table %q", arbalest.ErrUnknown, table)
-			}
-			if err := tx.resetTable(table); err != nil {
-				return fmt.Errorf("reset %s: %w", table, err)
-			}
-			next.Stalled[table] = load.Stall{Event: event, Since: time.Now().UTC().Truncate(time.Millisecond), Reason: "rebuild"}
+		next, err := have.Reset(tables, events, tx.resetTable)
+		if err != nil {
+			return err
 		}
 		return tx.advance(have, next)
 	})

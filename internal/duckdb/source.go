@@ -181,34 +181,9 @@ func (c sourceColumn) check(rows []int) error {
 			continue
 		}
 		v := c.Vectors[k]
-		if have := valuesOf(c.Type.Kind, v); have < n || v.Nulls > 0 && len(v.Valid)*8 < n {
+		if have := v.Values(c.Type.Kind); have < n || v.Nulls > 0 && len(v.Valid)*8 < n {
 			return fmt.Errorf("%w: column %q of chunk %d has %d values for %d rows", arbalest.ErrInvalid, c.Name, k, have, n)
 		}
 	}
 	return nil
-}
-
-// valuesOf returns how many values of the kind a vector has.
-func valuesOf(kind arbalest.Kind, v *decode.Vector) int {
-	switch kind {
-	case arbalest.Boolean:
-		return len(v.Bits) * 8
-	case arbalest.SmallInt:
-		return len(v.Int16)
-	case arbalest.Integer, arbalest.Date:
-		return len(v.Int32)
-	case arbalest.BigInt, arbalest.Timestamp, arbalest.TimestampTZ:
-		return len(v.Int64)
-	case arbalest.Decimal:
-		return len(v.Int128)
-	case arbalest.Real:
-		return len(v.Float32)
-	case arbalest.Double:
-		return len(v.Float64)
-	}
-	n := len(v.Offsets) - 1
-	if n >= 0 && int(v.Offsets[n]) > len(v.Data) {
-		return -1
-	}
-	return n
 }

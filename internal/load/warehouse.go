@@ -3,6 +3,7 @@ package load
 import (
 	"context"
 	"fmt"
+	"maps"
 	"time"
 
 	"arbalest"
@@ -45,6 +46,28 @@ func (p Progress) SamePlace(q Progress) bool {
 		}
 	}
 	return true
+}
+
+// Reset returns the progress after tables were dropped, which drop does: they are
+// loaded again from the log's first object on. events are those of the tables
+// that the warehouse knows; the error wraps arbalest.ErrUnknown for another, or
+// is drop's.
+func (p Progress) Reset(tables []string, events map[string]arbalest.EventName, drop func(table string) error) (Progress, error) {
+	next := Progress{Cursor: p.Cursor, Stalled: maps.Clone(p.Stalled)}
+	if next.Stalled == nil {
+		next.Stalled = map[string]Stall{}
+	}
+	for _, table := range tables {
+		event, ok := events[table]
+		if !ok {
+			return p, fmt.Errorf("%w: reset: warehouse has no table %q", arbalest.ErrUnknown, table)
+		}
+		if err := drop(table); err != nil {
+			return p, fmt.Errorf("reset %s: %w", table, err)
+		}
+		next.Stalled[table] = Stall{Event: event, Since: time.Now().UTC().Truncate(time.Millisecond), Reason: "rebuild"}
+	}
+	return next, nil
 }
 
 // An ObjectRef is an object of a commit.

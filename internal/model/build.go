@@ -190,7 +190,7 @@ func (b *Builder) within(ctx context.Context, tx warehouse.Tx, m *Model, start t
 	if err != nil {
 		return r, err
 	}
-	s.Built, s.Seconds = now(), time.Since(start).Seconds()
+	s.Built, s.Seconds = warehouse.Now(), time.Since(start).Seconds()
 	return r, s.write(ctx, tx, m.Name)
 }
 

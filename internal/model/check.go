@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"arbalest"
+	"arbalest/internal/warehouse"
 )
 
 // examples is how many rows that fail a test are shown.
@@ -116,5 +117,5 @@ func show(v any) string {
 	case time.Time:
 		return v.Format("2006-01-02 15:04:05.999999")
 	}
-	return fit(fmt.Sprint(v), 200)
+	return warehouse.Fit(fmt.Sprint(v), 200)
 }

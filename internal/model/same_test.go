@@ -1,18 +1,16 @@
 package model_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 
 	"arbalest/internal/model"
-	"arbalest/internal/warehouse"
+	"arbalest/internal/warehouse/databasetest"
 )
 
 // graph is models of all kinds, over each other. On the emulator of Redshift, where
@@ -134,13 +132,7 @@ func TestInvariant3IncrementalIsAsFull(t *testing.T) {
 // TestInvariant6AnyNumberBuild lets several build at once while events are loaded.
 func TestInvariant6AnyNumberBuild(t *testing.T) {
 	onEach(t, func(p *place) {
-		models := graph(p.kind)
-		for name, text := range models {
-			p.write(name, text)
-		}
-		p.send("order.placed", 0, `{"n":1}`)
-		p.send("user.created", 0, `{"n":1}`)
-		p.load()
+		models := p.graph()
 		for round := range 3 {
 			var all sync.WaitGroup
 			for range 3 {
@@ -161,49 +153,24 @@ func TestInvariant6AnyNumberBuild(t *testing.T) {
 	})
 }
 
-// A dying database stops after so many statements, as a process that is killed
-// does: what was not committed is not there.
-type dying struct {
-	warehouse.Database
-	left *atomic.Int64
-}
-
-var errKilled = errors.New("killed")
-
-func (d dying) Transact(ctx context.Context, lock string, do func(warehouse.Tx) error) error {
-	if d.left.Add(-1) < 0 {
-		return errKilled
+// graph writes the models of graph, loads an event of each name, and returns
+// them.
+func (p *place) graph() map[string]string {
+	models := graph(p.kind)
+	for name, text := range models {
+		p.write(name, text)
 	}
-	err := d.Database.Transact(ctx, lock, func(tx warehouse.Tx) error { return do(dyingTx{tx, d.left}) })
-	if err == nil && d.left.Add(-1) < 0 {
-		return errKilled // after the commit
-	}
-	return err
-}
-
-type dyingTx struct {
-	warehouse.Tx
-	left *atomic.Int64
-}
-
-func (t dyingTx) Exec(ctx context.Context, sql string, args ...any) (int64, error) {
-	if t.left.Add(-1) < 0 {
-		return 0, errKilled
-	}
-	return t.Tx.Exec(ctx, sql, args...)
+	p.send("order.placed", 0, `{"n":1}`)
+	p.send("user.created", 0, `{"n":1}`)
+	p.load()
+	return models
 }
 
 // TestInvariant3KilledAtEveryStatement stops a pass after k statements, for every
 // k if ARBALEST_SOAK is set, once it builds all and once hours, and lets another finish it.
 func TestInvariant3KilledAtEveryStatement(t *testing.T) {
 	onEach(t, func(p *place) {
-		models := graph(p.kind)
-		for name, text := range models {
-			p.write(name, text)
-		}
-		p.send("order.placed", 0, `{"n":1}`)
-		p.send("user.created", 0, `{"n":1}`)
-		p.load()
+		models := p.graph()
 		step := map[string]int64{"duckdb": 13, "postgres": 19, "redshift": 17}[p.kind]
 		switch {
 		case os.Getenv("ARBALEST_SOAK") != "":
@@ -218,14 +185,12 @@ func TestInvariant3KilledAtEveryStatement(t *testing.T) {
 					p.send("user.created", 3, `{"n":2}`)
 					p.load()
 				}
-				left := new(atomic.Int64)
-				left.Store(k)
 				set, err := model.Read(p.dir)
 				if err != nil {
 					p.Fatal(err)
 				}
-				_, err = model.New(p.Context(), dying{p.db, left}, set, model.Options{Full: full}).Once(p.Context())
-				if err != nil && !errors.Is(err, errKilled) {
+				_, err = model.New(p.Context(), databasetest.Dying(p.db, k), set, model.Options{Full: full}).Once(p.Context())
+				if err != nil && !errors.Is(err, databasetest.ErrKilled) {
 					p.Fatalf("after %d: %v", k, err)
 				}
 				if k%7 == 0 || err == nil {

@@ -3,9 +3,7 @@ package model
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
-	"unicode/utf8"
 
 	"arbalest/internal/warehouse"
 )
@@ -147,31 +145,17 @@ func (s *State) write(ctx context.Context, tx warehouse.Tx, name string) error {
 
 // fail notes that a try failed. What was built before stays, and is said.
 func fail(ctx context.Context, db warehouse.Database, m *Model, why error) error {
-	message := fit(why.Error(), 4096)
+	message := warehouse.Fit(why.Error(), 4096)
 	return db.Transact(ctx, lock(m.Name), func(tx warehouse.Tx) error {
 		n, err := count(ctx, tx, `SELECT count(*) FROM arbalest.models WHERE name = $1`, m.Name)
 		if err != nil {
 			return err
 		}
 		if n == 0 {
-			_, err = tx.Exec(ctx, `INSERT INTO arbalest.models (name, materialized, build, state, message, tried_at) VALUES ($1, $2, 0, 'failed', $3, $4)`, m.Name, string(m.Kind), message, now())
+			_, err = tx.Exec(ctx, `INSERT INTO arbalest.models (name, materialized, build, state, message, tried_at) VALUES ($1, $2, 0, 'failed', $3, $4)`, m.Name, string(m.Kind), message, warehouse.Now())
 			return err
 		}
-		_, err = tx.Exec(ctx, `UPDATE arbalest.models SET state = 'failed', message = $1, tried_at = $2 WHERE name = $3`, message, now(), m.Name)
+		_, err = tx.Exec(ctx, `UPDATE arbalest.models SET state = 'failed', message = $1, tried_at = $2 WHERE name = $3`, message, warehouse.Now(), m.Name)
 		return err
 	})
-}
-
-// now returns the time as the ledger keeps it.
-func now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
-
-// fit cuts a text to the bytes of a column, and makes it one that every
-// warehouse can have.
-func fit(s string, most int) string {
-	s = strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
-	for len(s) > most {
-		_, size := utf8.DecodeLastRuneInString(s)
-		s = s[:len(s)-size]
-	}
-	return s
 }

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"arbalest"
-	"arbalest/internal/decode"
 	"arbalest/internal/warehouse"
 )
 
@@ -85,8 +84,8 @@ func newEncoder(columns []arbalest.Column, pages []warehouse.Page) (*encoder, er
 			return nil, fmt.Errorf("%w: page %d has %d columns and %d bits for %d rows of %d columns", arbalest.ErrInvalid, k, len(p.Columns), len(p.Keep)*8, p.Rows, len(columns))
 		}
 		for i, c := range columns {
-			if v := &p.Columns[i]; v.Nulls < p.Rows && lengthOf(v, c.Type.Kind) < p.Rows {
-				return nil, fmt.Errorf("%w: page %d has %d values of column %s, which is %s, for %d rows", arbalest.ErrInvalid, k, lengthOf(v, c.Type.Kind), c.Name, c.Type, p.Rows)
+			if v := &p.Columns[i]; v.Nulls < p.Rows && v.Values(c.Type.Kind) < p.Rows {
+				return nil, fmt.Errorf("%w: page %d has %d values of column %s, which is %s, for %d rows", arbalest.ErrInvalid, k, v.Values(c.Type.Kind), c.Name, c.Type, p.Rows)
 			}
 		}
 	}
@@ -94,27 +93,6 @@ func newEncoder(columns []arbalest.Column, pages []warehouse.Page) (*encoder, er
 	e.buf = append(e.buf, copyHead...)
 	e.rest = e.buf
 	return e, nil
-}
-
-// lengthOf returns how many values a vector has room for.
-func lengthOf(v *decode.Vector, kind arbalest.Kind) int {
-	switch kind {
-	case arbalest.Boolean:
-		return 8 * len(v.Bits)
-	case arbalest.SmallInt:
-		return len(v.Int16)
-	case arbalest.Integer, arbalest.Date:
-		return len(v.Int32)
-	case arbalest.BigInt, arbalest.Timestamp, arbalest.TimestampTZ:
-		return len(v.Int64)
-	case arbalest.Decimal:
-		return len(v.Int128)
-	case arbalest.Real:
-		return len(v.Float32)
-	case arbalest.Double:
-		return len(v.Float64)
-	}
-	return len(v.Offsets) - 1
 }
 
 // Read reads what is encoded, and encodes more where nothing is left.

@@ -1,0 +1,21 @@
+package warehouse
+
+import (
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// Now returns the time as tables keep it: in UTC, to the microsecond.
+func Now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
+
+// Fit cuts a text to the bytes of a column, and makes it one that every
+// warehouse can have.
+func Fit(s string, most int) string {
+	s = strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
+	for len(s) > most {
+		_, size := utf8.DecodeLastRuneInString(s)
+		s = s[:len(s)-size]
+	}
+	return s
+}
