@@ -57,12 +57,12 @@ check: tools
 	$(GO) tool staticcheck ./...
 	$(GO) test -race -shuffle=on -timeout 20m $$($(GO) list ./... | grep -v /e2e)   # e2e runs the built program, which is not raced
 
-# Every decoder; FUZZTIME is for each, FUZZIN the folders. CI fuzzes what takes events in for 6s each.
+# Every decoder, for FUZZTIME each; FUZZIN are the folders. CI fuzzes all of them for a short while.
 FUZZIN ?= .
 fuzz:
-	@for target in $$(grep -rl '^func Fuzz' --include=*_test.go $(FUZZIN) | xargs grep -ho '^func Fuzz[A-Za-z0-9]*' | sed 's/func //' | sort -u); do \
-	  dir=$$(dirname $$(grep -rl "^func $$target(" --include=*_test.go .)); \
-	  echo "== $$dir $$target"; $(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $${FUZZTIME:-20s} $$dir || exit 1; done
+	@for file in $$(grep -rl '^func Fuzz' --include=*_test.go $(FUZZIN)); do \
+	  for target in $$(grep -o '^func Fuzz[A-Za-z0-9]*' $$file | sed 's/func //'); do \
+	    echo "== $$(dirname $$file) $$target"; $(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $${FUZZTIME:-20s} ./$$(dirname $$file) || exit 1; done; done
 
 bench: build
 	$(GO) run ./bench

@@ -205,7 +205,7 @@ func (c *config) noteEvents(file string, text []byte, events map[string]eventCon
 	}
 	tree, err := parser.ParseBytes(text, 0)
 	if err != nil {
-		return fmt.Errorf("%w configuration %s: %s", arbalest.ErrInvalid, file, yaml.FormatError(err, false, true))
+		return fmt.Errorf("%w configuration %s: %s", arbalest.ErrInvalid, file, yaml.FormatError(err, false, false))
 	}
 	here := definitionSource{file, tree}
 	if c.sources == nil {

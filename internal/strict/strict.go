@@ -14,10 +14,11 @@ import (
 )
 
 // Unmarshal reads a file's bytes. The error wraps arbalest.ErrInvalid and says
-// what and where: "invalid pipeline daily.yaml: [3:1] unknown field …".
+// what and where: "invalid pipeline daily.yaml: [3:1] unknown field …". It quotes
+// no line of the file, which may have a secret.
 func Unmarshal(what, file string, b []byte, into any) error {
 	if err := unmarshal(b, into); err != nil {
-		return fmt.Errorf("%w %s %s: %s", arbalest.ErrInvalid, what, file, strings.TrimSpace(yaml.FormatError(err, false, true)))
+		return fmt.Errorf("%w %s %s: %s", arbalest.ErrInvalid, what, file, strings.TrimSpace(yaml.FormatError(err, false, false)))
 	}
 	return nil
 }

@@ -27,6 +27,19 @@ func TestUnmarshal(t *testing.T) {
 	}
 }
 
+// What is beside a mistake, and what a mistyped key has, may be a secret.
+func TestNoLineIsQuoted(t *testing.T) {
+	var f struct {
+		URL  string `yaml:"url"`
+		Size int    `yaml:"size"`
+	}
+	for _, text := range []string{"url: hunter2\nurk: x\n", "urk: hunter2\n", "url: [hunter2\n", "url: hunter2\nsize: [x]\n", "size: hunter2\n", "url: hunter2\nurl: hunter2\n"} {
+		if err := Unmarshal("file", "a.yaml", []byte(text), &f); err == nil || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
 func FuzzUnmarshal(f *testing.F) {
 	f.Add([]byte("keys:\n ! 0"))
 	f.Fuzz(func(t *testing.T, b []byte) {
