@@ -43,11 +43,7 @@ func (p *place) openRejected(ctx context.Context) (*lake.Lake, config, func() er
 	if err := p.resolve(true); err != nil {
 		return nil, config{}, nil, err
 	}
-	op, err := dialServant(ctx, p.servant())
-	if err == nil && op != nil {
-		err = errors.Join(op.Land(ctx), op.Close())
-	}
-	if err != nil {
+	if err := p.land(ctx); err != nil {
 		return nil, config{}, nil, err
 	}
 	c, err := p.read()
@@ -56,6 +52,16 @@ func (p *place) openRejected(ctx context.Context) (*lake.Lake, config, func() er
 	}
 	l, _, closeStore, err := openLake(ctx, *p, c)
 	return l, c, closeStore, err
+}
+
+// land has the serve that runs on the place, if one does, publish what it has
+// gathered.
+func (p *place) land(ctx context.Context) error {
+	op, err := dialServant(ctx, p.servant())
+	if err != nil || op == nil {
+		return err
+	}
+	return errors.Join(op.Land(ctx), op.Close())
 }
 
 // A selection says which rejected events are asked for.

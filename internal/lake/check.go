@@ -26,6 +26,11 @@ func (l *Lake) Check(ctx context.Context, o arbalest.Object, visit func(line []b
 		return err
 	}
 	defer r.Close()
+	return checkLines(o, r, visit)
+}
+
+// checkLines is Check of an object's lines.
+func checkLines(o arbalest.Object, r io.Reader, visit func(line []byte) error) error {
 	lines := bufio.NewReaderSize(r, 1<<16)
 	got := arbalest.Object{}
 	var long []byte

@@ -1,0 +1,295 @@
+package lake
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+
+	"golang.org/x/sync/errgroup"
+
+	"arbalest"
+)
+
+// Copied is what CopyTo did.
+type Copied struct {
+	Head     arbalest.Seq // the copy's newest commit, and this lake's when CopyTo began
+	Commits  int          // that were copied
+	Objects  int          // partitions and rejected lines of those
+	Bytes    int64        // as stored
+	Segments int          // of landing, that no commit has yet
+	Others   int          // definitions of tables, and marks of what was replayed
+}
+
+// CopyTo brings another lake to where this one is: commit by commit, each with
+// its objects before it, so that the copy is a whole lake at every moment, as
+// this one was at that commit. What landed after the newest commit comes last.
+// Every partition is proved to be what its commit says. What is there already
+// is not copied again: CopyTo that was stopped, or was done before, goes on.
+//
+// dst may be empty, or a copy of this lake that nobody has sorted since. That it
+// is anything else is an error that wraps arbalest.ErrExists. Nothing of this
+// lake is changed, but what was gathered is published. show is told of every
+// commit.
+func (l *Lake) CopyTo(ctx context.Context, dst *Lake, show func(Copied)) (Copied, error) {
+	c := copying{from: l, to: dst, show: show}
+	if err := c.begin(ctx); err != nil {
+		return c.done, err
+	}
+	// Whoever loads from the copy finds the definitions of what it loads.
+	if err := c.others(ctx, tablesPrefix); err != nil {
+		return c.done, err
+	}
+	if err := c.commits(ctx); err != nil {
+		return c.done, err
+	}
+	for _, key := range c.landing {
+		if c.consumed[key] {
+			continue
+		}
+		err := c.create(ctx, key)
+		if errors.Is(err, arbalest.ErrUnknown) {
+			continue // sorted meanwhile, into a commit after the copy's newest
+		}
+		if err != nil {
+			return c.done, err
+		}
+		c.done.Segments++
+	}
+	return c.done, c.others(ctx, replayedFolder)
+}
+
+// A copying is one CopyTo.
+type copying struct {
+	from, to *Lake
+	show     func(Copied)
+	done     Copied
+	head     arbalest.Seq          // of from
+	landing  []arbalest.Key        // of from
+	consumed map[arbalest.Key]bool // of those, and of what was copied
+	landed   map[arbalest.Key]bool // what an earlier copy left in to's landing
+}
+
+// begin looks at both lakes, and holds that the one is a copy of the other.
+func (c *copying) begin(ctx context.Context) (err error) {
+	// Landing is listed before the log's end is found: what is in neither was
+	// not acknowledged when the copy began.
+	if c.landing, err = c.from.landed(ctx); err != nil {
+		return err
+	}
+	if c.head, err = c.from.Head(ctx); err != nil {
+		return err
+	}
+	if c.consumed, err = c.from.consumed(ctx, c.head); err != nil {
+		return err
+	}
+	if c.done.Head, err = c.to.Head(ctx); err != nil {
+		return err
+	}
+	landed, err := c.to.landed(ctx)
+	if err != nil {
+		return err
+	}
+	c.landed = map[arbalest.Key]bool{}
+	for _, key := range landed {
+		c.landed[key] = true
+	}
+	same, err := c.isCopy(ctx)
+	if err != nil {
+		return err
+	}
+	if !same {
+		return fmt.Errorf("there is a lake that is no copy of the source, or has sorted events since: %w: copy to an empty store", arbalest.ErrExists)
+	}
+	stale, err := c.to.consumed(ctx, c.done.Head)
+	if err != nil {
+		return err
+	}
+	for key := range stale {
+		if err := c.drop(ctx, key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// isCopy says whether the copy's newest commit is the source's; of one without
+// commits, whether the source knows what landed in it.
+func (c *copying) isCopy(ctx context.Context) (bool, error) {
+	if c.done.Head > c.head {
+		return false, nil
+	}
+	if c.done.Head > 0 {
+		theirs, err := c.to.readAll(ctx, commitKey(c.done.Head))
+		if err != nil {
+			return false, err
+		}
+		ours, err := c.from.readAll(ctx, commitKey(c.done.Head))
+		return bytes.Equal(ours, theirs), err
+	}
+	unknown := maps.Clone(c.landed)
+	for _, key := range c.landing {
+		delete(unknown, key)
+	}
+	for seq := arbalest.Seq(1); seq <= c.head && len(unknown) > 0; seq++ {
+		commit, err := c.from.Commit(ctx, seq)
+		if err != nil {
+			return false, err
+		}
+		for _, key := range commit.Segments {
+			delete(unknown, key)
+		}
+	}
+	return len(unknown) == 0, nil
+}
+
+// landed lists the segments in landing, consumed or not.
+func (l *Lake) landed(ctx context.Context) ([]arbalest.Key, error) {
+	infos, err := l.Landing(ctx)
+	keys := make([]arbalest.Key, len(infos))
+	for i, info := range infos {
+		keys[i] = info.Key
+	}
+	return keys, err
+}
+
+// drop deletes a segment of the copy's landing, if it is there, which a commit
+// consumed.
+func (c *copying) drop(ctx context.Context, key arbalest.Key) error {
+	c.consumed[key] = true
+	if !c.landed[key] {
+		return nil
+	}
+	return c.to.deleteAll(ctx, []arbalest.Key{key})
+}
+
+// commits copies the log from where the copy ends.
+func (c *copying) commits(ctx context.Context) error {
+	for seq := c.done.Head + 1; seq <= c.head; seq++ {
+		commit, err := c.from.Commit(ctx, seq)
+		if err != nil {
+			return err
+		}
+		if err := c.commit(ctx, commit); err != nil {
+			return fmt.Errorf("copy commit %d: %w", seq, err)
+		}
+		for _, key := range commit.Segments {
+			if err := c.drop(ctx, key); err != nil {
+				return err
+			}
+		}
+		c.done.Commits++
+		c.done.Head = seq
+		c.show(c.done)
+	}
+	return nil
+}
+
+// commit copies a plan, its objects, and at last its commit.
+func (c *copying) commit(ctx context.Context, commit arbalest.Commit) error {
+	if err := c.create(ctx, planKey(commit.Seq)); err != nil {
+		return err
+	}
+	sizes := make([]int, len(commit.Objects)+len(commit.RejectedKeys))
+	g, ctx2 := errgroup.WithContext(ctx)
+	g.SetLimit(c.to.opts.Parallel)
+	for i, o := range commit.Objects {
+		g.Go(func() (err error) {
+			sizes[i], err = c.put(ctx2, o.Key, func(b []byte) error { return c.from.checkPacked(o, b) })
+			return err
+		})
+	}
+	for i, key := range commit.RejectedKeys {
+		g.Go(func() (err error) {
+			sizes[len(commit.Objects)+i], err = c.put(ctx2, key, func([]byte) error { return nil })
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	for _, n := range sizes {
+		c.done.Objects++
+		c.done.Bytes += int64(n)
+	}
+	if err := c.create(ctx, commitKey(commit.Seq)); err != nil {
+		return err
+	}
+	c.to.Hint(commit.Seq)
+	return nil
+}
+
+// put copies an object that is right.
+func (c *copying) put(ctx context.Context, key arbalest.Key, check func([]byte) error) (size int, err error) {
+	b, err := c.from.readAll(ctx, key)
+	if err == nil {
+		err = check(b)
+	}
+	if err != nil {
+		return 0, err
+	}
+	if err := c.to.store.Put(ctx, key, bytes.NewReader(b)); err != nil {
+		return 0, fmt.Errorf("write %s: %w", key, err)
+	}
+	return len(b), nil
+}
+
+// create copies an object that never changes, unless the copy has it.
+func (c *copying) create(ctx context.Context, key arbalest.Key) error {
+	b, err := c.from.readAll(ctx, key)
+	if err != nil {
+		return err
+	}
+	err = c.to.store.Create(ctx, key, bytes.NewReader(b))
+	if !errors.Is(err, arbalest.ErrExists) {
+		if err != nil {
+			return fmt.Errorf("create %s: %w", key, err)
+		}
+		return nil
+	}
+	there, readErr := c.to.readAll(ctx, key)
+	if readErr != nil {
+		return readErr
+	}
+	if !bytes.Equal(there, b) {
+		return fmt.Errorf("create %s: %w, and is not the source's: the copy has been written to by others: copy to an empty store", key, err)
+	}
+	return nil
+}
+
+// others copies what has no order: the objects below a prefix that the copy has
+// not.
+func (c *copying) others(ctx context.Context, prefix arbalest.Key) error {
+	there := map[arbalest.Key]bool{}
+	for info, err := range c.to.store.List(ctx, prefix, "") {
+		if err != nil {
+			return fmt.Errorf("list %s: %w", prefix, err)
+		}
+		there[info.Key] = true
+	}
+	for info, err := range c.from.store.List(ctx, prefix, "") {
+		if err != nil {
+			return fmt.Errorf("list %s: %w", prefix, err)
+		}
+		if there[info.Key] {
+			continue
+		}
+		if err := c.create(ctx, info.Key); err != nil {
+			return err
+		}
+		c.done.Others++
+	}
+	return nil
+}
+
+// checkPacked proves that an object's bytes, as stored, are what its commit says.
+func (l *Lake) checkPacked(o arbalest.Object, packed []byte) error {
+	r, err := l.codec.open(o.Key, io.NopCloser(bytes.NewReader(packed)))
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	return checkLines(o, r, func([]byte) error { return nil })
+}
