@@ -10,7 +10,7 @@ VERSITYGW := v1.8.0
 # CLIENTS are PostgreSQL's, of the tests, as Debian calls them; psql comes with the server, and JDBC needs a JDK.
 CLIENTS := python3-psycopg2 python3-sqlalchemy python3-pyodbc odbc-postgresql libpostgresql-jdbc-java
 
-.PHONY: all build demo test check bench soak fuzz compiler tools clean
+.PHONY: all build demo test check bench soak fuzz compiler tools codemirror clean
 all: build
 
 build: compiler
@@ -69,6 +69,10 @@ bench: build
 
 soak: build
 	ARBALEST_SOAK=$(SOAK) $(GO) test -count=1 -timeout 0 -run 'Soak|Kill|Cut' -v ./e2e ./cmd/arbalest ./pipeline
+
+# The SQL page's editor, of npm's packages, as one file that is committed: for whoever changes its version. Needs Node.
+codemirror:
+	cd internal/web/codemirror && npm ci --ignore-scripts && node build.mjs
 
 clean:
 	rm -rf bin
