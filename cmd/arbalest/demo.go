@@ -45,7 +45,7 @@ twice. Without --data it uses a directory that it removes at the end.`,
 		if err != nil {
 			return err
 		}
-		c.Listen, c.TLS, c.SQL = "127.0.0.1:0", tlsConfig{}, sqlConfig{Listen: "off"}
+		c.Listen, c.TLS, c.SQL, c.Web = "127.0.0.1:0", tlsConfig{}, sqlConfig{Listen: "off"}, webConfig{Listen: "off"}
 		c.Store, c.Warehouse.URL = "", "" // its SQL is DuckDB's
 		c.Sources = nil
 		s, err := startServer(cmd.Context(), *p, c, slog.New(slog.DiscardHandler))

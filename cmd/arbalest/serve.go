@@ -35,7 +35,7 @@ const gcPercent = 400
 const grace = 30 * time.Second
 
 func newServe() *cobra.Command {
-	var listen, sql string
+	var listen, sql, pages string
 	var debugging bool
 	cmd := &cobra.Command{
 		Use:   "serve --data DIR",
@@ -50,6 +50,7 @@ a second one stops at once, and loses nothing that was acknowledged.
 	p := placeFlags(cmd)
 	cmd.Flags().StringVar(&listen, "listen", "", "address to capture on (default 127.0.0.1:8080)")
 	cmd.Flags().StringVar(&sql, "sql", "", "address for PostgreSQL's clients, or off (default 127.0.0.1:5439)")
+	cmd.Flags().StringVar(&pages, "web", "", "address for the pages, or off (default 127.0.0.1:8081)")
 	cmd.Flags().BoolVar(&debugging, "debug", false, "log requests that are refused, too")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if err := p.resolve(false); err != nil {
@@ -65,6 +66,9 @@ a second one stops at once, and loses nothing that was acknowledged.
 		if sql != "" {
 			c.SQL.Listen = sql
 		}
+		if pages != "" {
+			c.Web.Listen = pages
+		}
 		level := slog.LevelInfo
 		if debugging {
 			level = slog.LevelDebug
@@ -77,6 +81,9 @@ a second one stops at once, and loses nothing that was acknowledged.
 		fmt.Fprintf(cmd.OutOrStdout(), "Capturing at %s/v1/events, %s. Ctrl-C stops.\n", s.url, p.where(c))
 		if s.sql != nil {
 			fmt.Fprintf(cmd.OutOrStdout(), "SQL for PostgreSQL's clients at postgres://arbalest@%s/arbalest\n", s.sql.address)
+		}
+		if s.web != nil {
+			fmt.Fprintf(cmd.OutOrStdout(), "Pages at %s\n", s.web.url)
 		}
 		return s.wait(cmd.Context())
 	}
@@ -94,6 +101,7 @@ type server struct {
 	front   frontage
 	control *control
 	sql     *sqlFace // nil if there is none
+	web     *webFace // nil if there is none
 
 	keys        *keys.Ring
 	certificate *certificate // nil without TLS
@@ -147,6 +155,9 @@ func startServer(ctx context.Context, p place, c config, log *slog.Logger) (*ser
 	}
 	if err := s.listenSQL(ctx, c.SQL); err != nil {
 		return nil, errors.Join(err, s.control.Close(ctx), s.front.Shutdown(ctx), e.Close())
+	}
+	if err := s.listenWeb(c.Web); err != nil {
+		return nil, errors.Join(err, s.closeSQL(ctx), s.control.Close(ctx), s.front.Shutdown(ctx), e.Close())
 	}
 	loops, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop = stop
@@ -220,7 +231,7 @@ func (s *server) Close() error {
 	s.endSources()
 	errCapture := errors.Join(s.capture.Close(ctx), s.front.Shutdown(ctx), s.landing.Close(ctx))
 	s.stop()
-	errControl := errors.Join(s.control.Close(ctx), s.closeSQL(ctx))
+	errControl := errors.Join(s.control.Close(ctx), s.closeWeb(ctx), s.closeSQL(ctx))
 	s.loops.Wait()
 	if r, err := s.engine.Sync(ctx, func(progress) {}); err != nil {
 		s.log.Warn("left for the next start", "reason", err)
