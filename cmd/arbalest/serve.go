@@ -156,7 +156,7 @@ func startServer(ctx context.Context, p place, c config, log *slog.Logger) (*ser
 	if err := s.listenSQL(ctx, c.SQL); err != nil {
 		return nil, errors.Join(err, s.control.Close(ctx), s.front.Shutdown(ctx), e.Close())
 	}
-	if err := s.listenWeb(c.Web); err != nil {
+	if err := s.listenWeb(p, c.Web, c.SQL.Timeout); err != nil {
 		return nil, errors.Join(err, s.closeSQL(ctx), s.control.Close(ctx), s.front.Shutdown(ctx), e.Close())
 	}
 	loops, stop := context.WithCancel(context.WithoutCancel(ctx))

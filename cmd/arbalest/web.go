@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"arbalest"
+	"arbalest/internal/saved"
 	"arbalest/internal/web"
 )
 
@@ -33,8 +34,8 @@ type webFace struct {
 }
 
 // listenWeb starts to serve the pages, unless that is off, or the default address
-// is taken.
-func (s *server) listenWeb(c webConfig) error {
+// is taken. timeout is that of a statement.
+func (s *server) listenWeb(p place, c webConfig, timeout duration) error {
 	if c.Listen == "off" {
 		return nil
 	}
@@ -61,7 +62,7 @@ func (s *server) listenWeb(c webConfig) error {
 			s.log.Warn("the pages and their password go unencrypted over the network: configure tls", "address", addr.String())
 		}
 	}
-	site, err := web.New(web.Options{Program: facts{s}, Password: password, Capture: s.url, Log: s.log})
+	site, err := web.New(web.Options{Program: facts{s}, Password: password, Capture: s.url, Queries: saved.NewFolder(p.queries()), Statement: time.Duration(timeout), Log: s.log})
 	if err != nil {
 		_ = ln.Close() // nobody was let in
 		return err
@@ -70,6 +71,9 @@ func (s *server) listenWeb(c webConfig) error {
 		Handler: site, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
 	}
+	base, stop := context.WithCancel(context.Background()) // of statements, which Shutdown would wait for
+	server.BaseContext = func(net.Listener) context.Context { return base }
+	server.RegisterOnShutdown(stop)
 	var face frontage = server
 	if certificate != nil {
 		server.TLSConfig, scheme = certificate.config(), "https://"

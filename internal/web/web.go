@@ -30,6 +30,7 @@ import (
 	"time"
 
 	"arbalest"
+	"arbalest/internal/saved"
 )
 
 // Options are those of a Site.
@@ -44,6 +45,12 @@ type Options struct {
 	Capture string
 	// Timeout is how long the making of a page may take. Defaults to 10 s.
 	Timeout time.Duration
+	// Queries are the saved queries of the SQL page. Defaults to none, and none can
+	// be saved.
+	Queries *saved.Folder
+	// Statement is how long a statement of the SQL page may take, its result's way
+	// to the browser with it. Defaults to five minutes.
+	Statement time.Duration
 	// Log is told of pages that could not be made. Defaults to none.
 	Log *slog.Logger
 }
@@ -66,6 +73,7 @@ type Site struct {
 func New(opts Options) (*Site, error) {
 	opts.Capture = cmp.Or(opts.Capture, "http://127.0.0.1:8080")
 	opts.Timeout = cmp.Or(opts.Timeout, 10*time.Second)
+	opts.Statement = cmp.Or(opts.Statement, 5*time.Minute)
 	s := &Site{program: opts.Program, opts: opts, log: opts.Log, making: make(chan struct{}, pagesAtATime)}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
