@@ -102,6 +102,8 @@ type server struct {
 	control *control
 	sql     *sqlFace // nil if there is none
 	web     *webFace // nil if there is none
+	flow    flow
+	lag     lag
 
 	keys        *keys.Ring
 	certificate *certificate // nil without TLS
@@ -156,13 +158,15 @@ func startServer(ctx context.Context, p place, c config, log *slog.Logger) (*ser
 	if err := s.listenSQL(ctx, c.SQL); err != nil {
 		return nil, errors.Join(err, s.control.Close(ctx), s.front.Shutdown(ctx), e.Close())
 	}
-	if err := s.listenWeb(p, c.Web, c.SQL.Timeout); err != nil {
-		return nil, errors.Join(err, s.closeSQL(ctx), s.control.Close(ctx), s.front.Shutdown(ctx), e.Close())
-	}
 	loops, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop = stop
+	if err := s.listenWeb(loops, p, c.Web, c.SQL.Timeout); err != nil {
+		stop()
+		return nil, errors.Join(err, s.closeSQL(ctx), s.control.Close(ctx), s.front.Shutdown(ctx), e.Close())
+	}
 	s.loops.Go(func() { s.follow(loops) })
 	s.loops.Go(func() { s.watch(loops) })
+	s.loops.Go(func() { s.watchFlow(loops) })
 	s.loops.Go(func() { e.buildOn(loops, s.loaded, log) })
 	for _, p := range pipelines {
 		s.loops.Go(func() { e.runBy(loops, p, log) })
@@ -250,8 +254,10 @@ func (s *server) follow(ctx context.Context) {
 		start := time.Now()
 		s.landed.Store(0)
 		early := s.full
+		s.lag.begin()
 		r, err := s.engine.Sync(ctx, func(progress) {})
 		s.metrics.pass(r, err, time.Since(start))
+		s.flow.passed(err)
 		switch {
 		case ctx.Err() != nil:
 			return
@@ -261,6 +267,7 @@ func (s *server) follow(ctx context.Context) {
 			s.log.Error("sync", "error", err, "again_in", pause)
 		default:
 			pause = s.every
+			s.lag.end()
 			if r.Loaded > 0 {
 				tell(s.loaded)
 				s.log.Info("loaded", "rows", r.Loaded, "tables", len(r.Tables), "repeats", r.Repeats, "conflicts", r.Conflicts, "errors", r.Errors, "rejected", r.Rejected, "took", time.Since(start).Round(time.Millisecond))
@@ -302,6 +309,7 @@ type waker struct {
 func (w waker) Append(ctx context.Context, packed []byte, size int) (arbalest.Receipt, error) {
 	r, err := w.Gatherer.Append(ctx, packed, size)
 	if err == nil {
+		w.server.lag.land()
 		tell(w.server.wake)
 		if landed := w.server.landed.Add(int64(size)); w.enough > 0 && landed >= w.enough {
 			tell(w.server.full)

@@ -25,6 +25,9 @@ type webConfig struct {
 	// Password is that of the user arbalest, in which ${NAME} is replaced from the
 	// environment. Other addresses than this machine's need one.
 	Password string `yaml:"password"`
+	// Price is what a GB costs in a month, in dollars, for the estimates of the page
+	// Store. Defaults to 0.023, S3 Standard's list price in us-east-1.
+	Price float64 `yaml:"price"`
 }
 
 // A webFace serves the pages.
@@ -35,7 +38,7 @@ type webFace struct {
 
 // listenWeb starts to serve the pages, unless that is off, or the default address
 // is taken. timeout is that of a statement.
-func (s *server) listenWeb(p place, c webConfig, timeout duration) error {
+func (s *server) listenWeb(background context.Context, p place, c webConfig, timeout duration) error {
 	if c.Listen == "off" {
 		return nil
 	}
@@ -62,7 +65,7 @@ func (s *server) listenWeb(p place, c webConfig, timeout duration) error {
 			s.log.Warn("the pages and their password go unencrypted over the network: configure tls", "address", addr.String())
 		}
 	}
-	site, err := web.New(web.Options{Program: facts{s}, Password: password, Capture: s.url, Queries: saved.NewFolder(p.queries()), Statement: time.Duration(timeout), Log: s.log})
+	site, err := web.New(web.Options{Program: &facts{server: s, background: background}, Password: password, Capture: s.url, Queries: saved.NewFolder(p.queries()), Statement: time.Duration(timeout), Log: s.log})
 	if err != nil {
 		_ = ln.Close() // nobody was let in
 		return err
@@ -101,12 +104,16 @@ func (s *server) closeWeb(ctx context.Context) error {
 }
 
 // facts are what the pages ask of serve.
-type facts struct{ *server }
+type facts struct {
+	*server
+	background context.Context // of what goes on when a page is made
 
-// Flow implements web.Program.
-func (f facts) Flow(ctx context.Context) (web.Flow, error) { return web.Flow{}, nil }
+	sizes    sizes
+	outcomes outcomes
+	counting counting
+}
 
 // Ask implements web.Program.
-func (f facts) Ask(ctx context.Context, sql string, to rowSink) error {
+func (f *facts) Ask(ctx context.Context, sql string, to rowSink) error {
 	return f.engine.Query(ctx, sql, to)
 }

@@ -10,5 +10,11 @@ import (
 // the sentinels of package arbalest.
 type Program interface {
 	FlowSource
+	EventSource
+	TableSource
+	RejectSource
+	ModelSource
+	RunSource
+	StoreSource
 	warehouse.Asker
 }

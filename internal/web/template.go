@@ -54,6 +54,17 @@ func (s *Site) functions() template.FuncMap {
 		"ago":     func(t time.Time) string { return ago(time.Since(t)) },
 		"took":    took,
 		"list":    func(items ...any) []any { return items },
+		"cut":     cut,
+		"rate":    rate,
+		"maybe":   maybe,
+		"total":   total,
+		"width":   width,
+		"height":  func(part, all int64) int64 { return 100 - width(part, all) },
+		"add":     func(a, b int) int { return a + b },
+		"len64":   func(b []byte) int64 { return int64(len(b)) },
+		"last":    func(h []HourOfRows) HourOfRows { return h[len(h)-1] },
+		"dollars": dollars,
+		"between": func(from time.Time, to *time.Time) string { return took(to.Sub(from).Seconds()) },
 	}
 }
 
@@ -129,4 +140,58 @@ func took(seconds float64) string {
 		return strconv.FormatFloat(seconds, 'f', 1, 64) + "\u00a0s"
 	}
 	return time.Duration(seconds * float64(time.Second)).Round(time.Second).String()
+}
+
+// cut cuts a text short, after so many characters.
+func cut(n int, s string) string {
+	if r := []rune(s); len(r) > n {
+		s = string(r[:n]) + "…"
+	}
+	return visible(s)
+}
+
+// rate spells events a second.
+func rate(f float64) string {
+	switch {
+	case f == 0:
+		return "0"
+	case f < 0.1:
+		return strconv.FormatFloat(f, 'f', 2, 64)
+	case f < 99.95:
+		return strconv.FormatFloat(f, 'f', 1, 64)
+	}
+	return Count(int64(f + 0.5))
+}
+
+// maybe spells seconds that there may be none of.
+func maybe(seconds *float64) string {
+	if seconds == nil {
+		return "–"
+	}
+	return took(*seconds)
+}
+
+// total adds up what there was in each second.
+func total(list []float64) string {
+	sum := 0.0
+	for _, f := range list {
+		sum += f
+	}
+	return Count(int64(sum + 0.5))
+}
+
+// width is a share in hundredths.
+func width(part, all int64) int64 {
+	if all <= 0 {
+		return 0
+	}
+	return min(100, max(0, (100*part+all/2)/all))
+}
+
+// dollars spells an amount of money.
+func dollars(f float64) string {
+	if f > 0 && f < 0.01 {
+		return "< $0.01"
+	}
+	return "$" + strconv.FormatFloat(f, 'f', 2, 64)
 }

@@ -31,6 +31,7 @@ import (
 
 	"arbalest"
 	"arbalest/internal/saved"
+	"arbalest/pipeline"
 )
 
 // Options are those of a Site.
@@ -67,6 +68,12 @@ type Site struct {
 	assets  *assets
 	handler http.Handler
 	making  chan struct{} // a place for each page that is made
+
+	flows      memo[Flow]
+	eventLines memo[[]EventLine]
+	tableLines memo[[]TableLine]
+	modelSets  memo[ModelSet]
+	runLines   memo[[]pipeline.RunLine]
 }
 
 // New returns a Site.
@@ -106,6 +113,22 @@ func (s *Site) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /assets/{version}/{path...}", s.assets.serve)
 	mux.Handle("GET /{$}", s.page(s.flow))
+	mux.Handle("GET /flow.json", s.page(s.flowJSON))
+	mux.Handle("GET /events", s.page(s.events))
+	mux.Handle("GET /events/{name}", s.page(s.event))
+	mux.Handle("GET /tables", s.page(s.tables))
+	mux.Handle("GET /tables/{name}", s.page(s.table))
+	mux.Handle("GET /tables/{name}/line", s.page(s.line))
+	mux.Handle("GET /rejected", s.page(s.rejected))
+	mux.Handle("GET /rejected/one", s.page(s.kept))
+	mux.Handle("GET /rejected/bytes", s.page(s.keptBytes))
+	mux.Handle("POST /rejected/replay", s.work(s.replay))
+	mux.Handle("GET /models", s.page(s.models))
+	mux.Handle("GET /models/{name}", s.page(s.model))
+	mux.Handle("POST /models/{name}/test", s.work(s.testModel))
+	mux.Handle("GET /runs", s.page(s.runs))
+	mux.Handle("GET /runs/{run}", s.page(s.run))
+	mux.Handle("GET /store", s.page(s.store))
 	s.sqlRoutes(mux)
 	mux.Handle("/", s.page(func(_ http.ResponseWriter, r *http.Request) error { return errNoPage }))
 	return mux
@@ -116,9 +139,18 @@ var errNoPage = errors.New("there is no such page")
 
 // page makes a handler of a page: of which only so many are made at once, each
 // within the time that there is for it.
-func (s *Site) page(make func(http.ResponseWriter, *http.Request) error) http.Handler {
+func (s *Site) page(do func(http.ResponseWriter, *http.Request) error) http.Handler {
+	return s.within(s.opts.Timeout, do)
+}
+
+// work is page for what does something, which may take ten times as long.
+func (s *Site) work(do func(http.ResponseWriter, *http.Request) error) http.Handler {
+	return s.within(10*s.opts.Timeout, do)
+}
+
+func (s *Site) within(timeout time.Duration, do func(http.ResponseWriter, *http.Request) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), s.opts.Timeout)
+		ctx, cancel := context.WithTimeout(r.Context(), timeout)
 		defer cancel()
 		r = r.WithContext(ctx)
 		select {
@@ -128,7 +160,7 @@ func (s *Site) page(make func(http.ResponseWriter, *http.Request) error) http.Ha
 			s.fail(w, r, ctx.Err())
 			return
 		}
-		if err := make(w, r); err != nil {
+		if err := do(w, r); err != nil {
 			s.fail(w, r, err)
 		}
 	})
