@@ -60,7 +60,7 @@ async function main() {
   await assert.rejects(client.query('DROP TABLE user_created'), { code: '25006' })
   await assert.rejects(client.query('SELECT nothing FROM user_created'), { code: '42703' })
 
-  const cursor = client.query(new Cursor('SELECT i::INTEGER AS i FROM range(9999) r(i) WHERE i < $1 ORDER BY 1', [2500]))
+  const cursor = client.query(new Cursor('SELECT i::INTEGER AS i FROM range($1::bigint) r(i) ORDER BY 1', [2500]))
   const read = []
   for (let rows; (rows = await cursor.read(100)).length;) read.push(...rows.map((row) => row.i))
   assert.deepEqual(read, Array.from({ length: 2500 }, (_, i) => i))
