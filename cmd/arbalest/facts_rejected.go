@@ -111,10 +111,10 @@ func (f *facts) Kept(ctx context.Context, ref lake.Ref) (lake.Kept, error) {
 }
 
 // Replay implements web.Program.
-func (f *facts) Replay(ctx context.Context, filter web.RejectFilter, ref *lake.Ref, dry bool) (web.Replayed, error) {
+func (f *facts) Replay(ctx context.Context, filter web.RejectFilter, ref *lake.Ref, dry bool) (web.Outcome, error) {
 	s, span, err := selectionOf(filter)
 	if err != nil {
-		return web.Replayed{}, err
+		return web.Outcome{}, err
 	}
 	s.limit = replayedByAClick
 	var refs []lake.Ref
@@ -122,13 +122,13 @@ func (f *facts) Replay(ctx context.Context, filter web.RejectFilter, ref *lake.R
 		refs = append(refs, *ref)
 	}
 	if err := f.landed(ctx); err != nil {
-		return web.Replayed{}, err
+		return web.Outcome{}, err
 	}
 	report, err := replayOnLake(ctx, f.engine.lake, f.engine.config, refs, span, s, dry, func(progress) {})
 	if err != nil {
-		return web.Replayed{}, err
+		return web.Outcome{}, err
 	}
-	r := web.Replayed{Dry: dry, Places: report.Places, Replayed: report.Replayed, Accepted: report.Accepted, Rejected: report.Rejected, Before: report.Before}
+	r := web.Outcome{Dry: dry, Places: report.Places, Replayed: report.Replayed, Accepted: report.Accepted, Rejected: report.Rejected, Before: report.Before}
 	for _, l := range report.Left {
 		r.Left = append(r.Left, web.Left{Code: string(l.Code), Reason: l.Reason, Place: l.Place, Places: l.Places})
 	}

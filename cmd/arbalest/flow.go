@@ -52,11 +52,8 @@ func (l *lag) now() time.Duration {
 	return time.Duration(time.Now().UnixNano() - since)
 }
 
-// look returns the longest wait since the last look, and whether there was one.
-func (l *lag) look() (time.Duration, bool) {
-	longest := max(l.now(), time.Duration(l.worst.Swap(0)))
-	return longest, longest > 0
-}
+// look returns the longest wait since the last look; 0 if none waited.
+func (l *lag) look() time.Duration { return max(l.now(), time.Duration(l.worst.Swap(0))) }
 
 // A flow keeps what flowed in the newest seconds. One goroutine watches, and any
 // number reads.
@@ -76,7 +73,7 @@ type second struct {
 	at                 int64 // Unix
 	accepted, rejected float64
 	answers            []float64 // as in capture.Reading
-	lag                float64   // seconds; less than 0 if none waited
+	lag                float64   // seconds; 0 if none waited, and less if it is not known
 	names              map[arbalest.EventName]float64
 }
 
@@ -104,7 +101,7 @@ func (s *server) watchFlow(ctx context.Context) {
 // noteSecond notes what was counted since the last one.
 func (s *server) noteSecond(now time.Time) {
 	r := s.capture.Reading()
-	wait, waited := s.lag.look()
+	wait := s.lag.look()
 	f := &s.flow
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -114,10 +111,7 @@ func (s *server) noteSecond(now time.Time) {
 	for i := range min(len(p.answers), len(f.before.Answers)) {
 		p.answers[i] -= f.before.Answers[i]
 	}
-	p.lag = -1
-	if waited {
-		p.lag = wait.Seconds()
-	}
+	p.lag = wait.Seconds()
 	f.before = r
 	f.ever = f.ever || r.Accepted > 0
 }
@@ -225,7 +219,7 @@ func (f *facts) Flow(context.Context) (web.Flow, error) {
 			minute = add(minute, p.answers)
 			r.Minute.Accepted += p.accepted / 60
 			r.Minute.Rejected += p.rejected / 60
-			if wait != nil && (r.Minute.Lag == nil || *wait > *r.Minute.Lag) {
+			if p.lag > 0 && (r.Minute.Lag == nil || *wait > *r.Minute.Lag) {
 				r.Minute.Lag = wait
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io/fs"
 	"mime"
@@ -13,6 +14,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 //go:embed assets
@@ -22,18 +24,20 @@ var assetFiles embed.FS
 // that browsers keep each for good and ask anew when one has changed.
 type assets struct {
 	version string
-	files   map[string]asset
+	files   map[string]*asset
 }
 
 // An asset is a file of assets.
 type asset struct {
-	kind   string
-	bytes  []byte
-	packed []byte // by gzip; nil if that is not shorter
+	kind  string
+	bytes []byte
+
+	once   sync.Once
+	packed []byte // by gzip, once it was asked for; nil if that is not shorter
 }
 
 func readAssets() (*assets, error) {
-	a := &assets{files: map[string]asset{}}
+	a := &assets{files: map[string]*asset{}}
 	hash := sha256.New()
 	err := fs.WalkDir(assetFiles, "assets", func(p string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
@@ -45,15 +49,15 @@ func readAssets() (*assets, error) {
 		}
 		name := strings.TrimPrefix(p, "assets/")
 		fmt.Fprintf(hash, "%s %d\n%s", name, len(b), b)
-		a.files[name], err = newAsset(name, b)
-		return err
+		a.files[name] = newAsset(name, b)
+		return nil
 	})
 	a.version = hex.EncodeToString(hash.Sum(nil)[:8])
 	return a, err
 }
 
-func newAsset(name string, b []byte) (asset, error) {
-	a := asset{kind: mime.TypeByExtension(path.Ext(name)), bytes: b}
+func newAsset(name string, b []byte) *asset {
+	a := &asset{kind: mime.TypeByExtension(path.Ext(name)), bytes: b}
 	switch path.Ext(name) { // what a system's table says of these is not always right
 	case ".js":
 		a.kind = "text/javascript; charset=utf-8"
@@ -62,18 +66,20 @@ func newAsset(name string, b []byte) (asset, error) {
 	case ".svg":
 		a.kind = "image/svg+xml"
 	}
-	var packed bytes.Buffer
-	z := gzip.NewWriter(&packed)
-	if _, err := z.Write(b); err != nil {
-		return a, err
-	}
-	if err := z.Close(); err != nil {
-		return a, err
-	}
-	if packed.Len() < len(b) {
-		a.packed = packed.Bytes()
-	}
-	return a, nil
+	return a
+}
+
+// pack returns the file packed by gzip, nil if that is not shorter.
+func (a *asset) pack() []byte {
+	a.once.Do(func() {
+		var packed bytes.Buffer
+		z := gzip.NewWriter(&packed)
+		_, err := z.Write(a.bytes)
+		if errors.Join(err, z.Close()) == nil && packed.Len() < len(a.bytes) {
+			a.packed = packed.Bytes()
+		}
+	})
+	return a.packed
 }
 
 // url returns the URL of an asset. The error of a template that names one that
@@ -96,9 +102,11 @@ func (a *assets) serve(w http.ResponseWriter, r *http.Request) {
 	h.Set("Cache-Control", "public, max-age=31536000, immutable")
 	h.Set("Vary", "Accept-Encoding")
 	body := f.bytes
-	if f.packed != nil && strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
-		h.Set("Content-Encoding", "gzip")
-		body = f.packed
+	if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
+		if packed := f.pack(); packed != nil {
+			h.Set("Content-Encoding", "gzip")
+			body = packed
+		}
 	}
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	_, _ = w.Write(body) // the client may be gone

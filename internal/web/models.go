@@ -13,7 +13,7 @@ import (
 
 // A ModelSource tells of models.
 type ModelSource interface {
-	// Models returns the models as they stand, by name.
+	// Models returns the models as they stand, each after those that it reads.
 	Models(ctx context.Context) (ModelSet, error)
 	// TestModels runs the tests of a model. Models then tells what came of them.
 	TestModels(ctx context.Context, name string) error

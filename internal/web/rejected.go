@@ -27,7 +27,7 @@ type RejectSource interface {
 	Kept(ctx context.Context, ref lake.Ref) (lake.Kept, error)
 	// Replay sends through capture again what a filter asks for, or just what is
 	// at ref, and returns what became of it once it is in SQL.
-	Replay(ctx context.Context, f RejectFilter, ref *lake.Ref, dry bool) (Replayed, error)
+	Replay(ctx context.Context, f RejectFilter, ref *lake.Ref, dry bool) (Outcome, error)
 }
 
 // A RejectFilter says which rejected events are asked for. The zero filter is all
@@ -81,8 +81,8 @@ type RejectGroup struct {
 	Newest time.Time
 }
 
-// A Replayed is what became of a replay.
-type Replayed struct {
+// An Outcome is what became of a replay.
+type Outcome struct {
 	Dry      bool
 	Places   int64 // that were looked at
 	Replayed int64
@@ -210,7 +210,7 @@ func (s *Site) replay(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return s.render(w, r, "replayed.html", struct {
-		Replayed
+		Outcome
 		Filter RejectFilter
 		Place  string
 	}{done, f, r.FormValue("place")})

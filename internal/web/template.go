@@ -55,6 +55,8 @@ func (s *Site) functions() template.FuncMap {
 		"took":    took,
 		"list":    func(items ...any) []any { return items },
 		"cut":     cut,
+		"tail":    tail,
+		"max":     func(a, b int) int { return max(a, b) },
 		"rate":    rate,
 		"maybe":   maybe,
 		"total":   total,
@@ -134,12 +136,24 @@ func ago(d time.Duration) string {
 // took spells a duration of seconds.
 func took(seconds float64) string {
 	switch {
-	case seconds < 0.0995:
+	case seconds == 0:
+		return "0"
+	case seconds < 0.00995:
 		return strconv.FormatFloat(seconds*1000, 'f', 1, 64) + "\u00a0ms"
+	case seconds < 0.9995:
+		return strconv.FormatFloat(seconds*1000, 'f', 0, 64) + "\u00a0ms"
 	case seconds < 99.95:
 		return strconv.FormatFloat(seconds, 'f', 1, 64) + "\u00a0s"
 	}
 	return time.Duration(seconds * float64(time.Second)).Round(time.Second).String()
+}
+
+// tail returns the last characters of an id, which are those that differ.
+func tail(n int, s string) string {
+	if r := []rune(s); len(r) > n {
+		return "…" + string(r[len(r)-n:])
+	}
+	return s
 }
 
 // cut cuts a text short, after so many characters.

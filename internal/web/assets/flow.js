@@ -9,8 +9,13 @@ const colours = () => {
 const narrow = "\u202f";
 const whole = (n) => Math.round(n).toString().replace(/\B(?=(\d{3})+$)/g, narrow);
 const rate = (f) => (!f ? "0" : f < 0.1 ? f.toFixed(2) : f < 99.95 ? f.toFixed(1) : whole(f));
-const seconds = (s) => (s == null ? "–" : s < 0.0995 ? `${(s * 1000).toFixed(1)}\u00a0ms` : s < 99.95 ? `${s.toFixed(1)}\u00a0s` : `${Math.round(s)}\u00a0s`);
-const clock = (at) => new Date(at * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+const seconds = (s) => {
+  if (s == null) return "–";
+  if (s === 0) return "0";
+  if (s < 0.9995) return `${(s * 1000).toFixed(s < 0.00995 ? 1 : 0)}\u00a0ms`;
+  return `${s.toFixed(s < 99.95 ? 1 : 0)}\u00a0s`;
+};
+const clock = (at) => new Date(at * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
 
 // A Chart draws lines over time in an element, in the colours of the theme.
 class Chart {
@@ -21,8 +26,7 @@ class Chart {
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.draw(this.labels, this.data, true));
   }
   size() {
-    const legend = this.element.querySelector(".u-legend")?.offsetHeight ?? 28;
-    return { width: this.element.clientWidth - 12, height: Math.max(120, this.element.clientHeight - 12 - legend) };
+    return { width: Math.max(120, this.element.clientWidth - 18), height: this.element.clientWidth < 480 ? 170 : 210 };
   }
   draw(labels, data, anew = false) {
     if (!data) return;
@@ -50,7 +54,6 @@ class Chart {
       cursor: { y: false, drag: { x: false, y: false } },
       legend: { live: true },
     }, data, this.element);
-    this.plot.setSize(this.size());
   }
 }
 
@@ -92,7 +95,7 @@ function show(flow) {
   const labels = flow.names.length ? flow.names.map((n) => n.name || "all others") : ["events"];
   names.draw(labels, [flow.at, ...(flow.names.length ? flow.names.map((n) => n.events) : [flow.accepted])]);
   acknowledged.draw(["median", "99th percentile"], [flow.at, flow.p50, flow.p99]);
-  lag.draw(["lag"], [flow.at, flow.lag.map((v) => v ?? 0)]);
+  lag.draw(["lag"], [flow.at, flow.lag]);
   const table = document.getElementById("names");
   if (table.contains(document.activeElement)) return; // whoever is at a link there keeps it
   table.replaceChildren(...flow.names.map((n) => {
