@@ -48,6 +48,7 @@ func (s *Site) sqlRoutes(mux *http.ServeMux) {
 type sqlPage struct {
 	Nonce   string      // of the editor's styles
 	Query   saved.Query // in the editor
+	Run     bool        // it is a saved one, which its page runs
 	Saved   []saved.Query
 	CanSave bool
 	Limit   int64        // of rows that are shown
@@ -67,6 +68,7 @@ func (c *console) open(w http.ResponseWriter, r *http.Request) error {
 		if p.Query, err = c.opts.Queries.Get(name); err != nil {
 			return err
 		}
+		p.Run = true
 	}
 	return c.show(w, r, http.StatusOK, p)
 }

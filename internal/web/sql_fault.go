@@ -74,7 +74,7 @@ func placeOf(message, sql string) (said string, line, column int) {
 	if m == nil {
 		return message, 0, 0
 	}
-	said = message[:m[0]]
+	said = strings.TrimSpace(message[:m[0]])
 	n, err := strconv.Atoi(message[m[2]:m[3]])
 	if err != nil {
 		return message, 0, 0

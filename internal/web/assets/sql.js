@@ -1,5 +1,5 @@
 // The SQL page: the editor, running its statement, and the result.
-import { ask, element, said, spread, table, tabs, text, took } from "./sql_result.js";
+import { ask, count, element, said, spread, table, tabs, text, took } from "./sql_result.js";
 import { draw, suggest } from "./sql_chart.js";
 import { edit } from "./sql_editor.js";
 
@@ -208,7 +208,7 @@ charting.addEventListener("change", (event) => {
 const dialog = $("value");
 function whole(column, value) {
   let s = text(value);
-  $("value-title").textContent = typeof value === "object" ? `${column.name}, its first ${s.length} of ${value.bytes} bytes` : column.name;
+  $("value-title").textContent = typeof value === "object" ? `${column.name}, the beginning of ${count(value.bytes)} bytes` : column.name;
   if (column.kind === "json" && typeof value === "string") s = spread(s);
   dialog.querySelector("pre").textContent = s;
   $("value-copy").onclick = () => copy($("value-copy"), s);
