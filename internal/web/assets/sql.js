@@ -109,10 +109,10 @@ async function start() {
   run.disabled = true;
   cancel.disabled = false;
   const began = performance.now();
-  const tell = () => (status.textContent = `Running, ${took(Math.floor((performance.now() - began) / 100) * 100)}`);
-  status.textContent = "Running";
+  const clock = element("span", { ariaHidden: "true" }); // it is not to be read out each time
+  const tick = setInterval(() => (clock.textContent = `, ${took(Math.floor((performance.now() - began) / 100) * 100)}`), 500);
+  status.replaceChildren("Running", clock);
   $("result").setAttribute("aria-busy", "true");
-  const clock = setInterval(tell, 500);
   follow();
   try {
     const r = await ask(sql, mine.signal);
@@ -126,7 +126,7 @@ async function start() {
       blame({ message: `There is no answer: ${e.message}. Does arbalest serve still run?` });
     }
   } finally {
-    clearInterval(clock);
+    clearInterval(tick);
     if (running === mine) {
       running = null;
       run.disabled = false;

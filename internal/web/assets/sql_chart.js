@@ -10,34 +10,36 @@ const isNumber = (c) => c.kind === "number";
 const isText = (c) => !isTime(c) && !isNumber(c) && c.kind !== "json";
 
 // suggest chooses what is drawn of a result, where settings leave it open. It
-// returns {kind, x, y, series}; kind is "none" where there is nothing to draw.
+// returns {kind, x, y, series}; kind is "none" where there is nothing to draw. A
+// chart that nobody asked for has one number for each place along it.
 export function suggest(result, settings = {}) {
   const none = { kind: "none", x: "", y: [], series: "" };
   const { columns, rows } = result;
+  const asked = Boolean(settings.kind || settings.x);
+  if (settings.kind === "none" || rows.length === 0) return none;
+  if (!asked && (rows.length < 2 || columns.length > 8)) return none;
   const byName = (name) => columns.find((c) => c.name === name);
-  if (settings.kind === "none" || rows.length === 0 || (!settings.kind && rows.length < 2)) return none;
+  const key = (row, c) => (c ? text(row[columns.indexOf(c)]) : "");
+  const distinct = (...of) => new Set(rows.map((row) => of.map((c) => key(row, c)).join("\0"))).size;
   const numbers = columns.filter(isNumber);
-  const x = byName(settings.x) ?? columns.find(isTime) ?? columns.find(isText) ?? (numbers.length > 1 ? numbers[0] : undefined);
-  if (!x) return none;
-  let y = (settings.y ?? []).map(byName).filter((c) => c && isNumber(c));
-  if (y.length === 0) y = numbers.filter((c) => c !== x);
-  if (y.length === 0) return none;
-  const distinct = (c) => new Set(rows.map((r) => text(r[columns.indexOf(c)]))).size;
-  const repeated = () => distinct(x) < rows.length;
-  let series = byName(settings.series);
-  if (!series && settings.series === undefined && repeated()) {
-    series = columns.find((c) => c !== x && isText(c) && distinct(c) <= 50);
-  }
-  if (series && !settings.y?.length) y = y.slice(0, 1);
-  if (!settings.kind && !settings.x) {
-    // A chart that nobody asked for is of one number for each place on it.
-    if (columns.length > 8) return none;
-    const places = new Set(rows.map((r) => [x, series].map((c) => (c ? text(r[columns.indexOf(c)]) : "")).join("\0")));
-    if (places.size < rows.length) return none;
-    if (isText(x) && rows.length > 400) return none;
-  }
-  const kind = settings.kind || (isText(x) ? "bar" : "line");
-  return { kind, x: x.name, y: y.slice(0, most).map((c) => c.name), series: series?.name ?? "" };
+
+  // along says what would be drawn along a column.
+  const along = (x) => {
+    let y = (settings.y ?? []).map(byName).filter((c) => c && isNumber(c) && c !== x);
+    if (y.length === 0) y = numbers.filter((c) => c !== x);
+    let series = byName(settings.series);
+    if (settings.series === undefined && distinct(x) < rows.length) {
+      series = columns.find((c) => c !== x && isText(c) && distinct(c) <= 50);
+    }
+    if (series && !settings.y?.length) y = y.slice(0, 1);
+    return { x, y: y.slice(0, most), series, apart: distinct(x, series) === rows.length && (!isText(x) || rows.length <= 400) };
+  };
+  const first = [columns.find(isTime), columns.find(isText), numbers[0]];
+  const choices = [byName(settings.x) ?? first].flat().filter(Boolean).map(along).filter((c) => c.y.length > 0);
+  const chosen = choices.find((c) => c.apart) ?? (asked ? choices[0] : undefined);
+  if (!chosen) return none;
+  const { x, y, series } = chosen;
+  return { kind: settings.kind || (isText(x) ? "bar" : "line"), x: x.name, y: y.map((c) => c.name), series: series?.name ?? "" };
 }
 
 // numberOf reads a number; what is none is a gap.
@@ -92,6 +94,8 @@ export function arrange(result, settings) {
     const kept = new Set([...list].sort((a, b) => total(b) - total(a)).slice(0, most));
     list = list.filter((s) => kept.has(s));
   }
+  // Each has its colour whatever order rows came in.
+  if (si >= 0) list.sort((a, b) => a.label.localeCompare(b.label, "en", { numeric: true }));
   return { time, categories, xs: categories ? xs.map((_, i) => i) : xs, series: list, left, repeated, lost };
 }
 
@@ -110,16 +114,20 @@ export function describe(data, settings) {
     for (const v of s.values) if (v !== null) (least = Math.min(least, v)), (highest = Math.max(highest, v));
     return highest < least ? `${s.label} without values` : `${s.label} from ${spelled(least)} to ${spelled(highest)}`;
   });
-  return `${kind} of ${settings.y.join(", ")} by ${settings.x}${settings.series ? ` and ${settings.series}` : ""}, ${data.xs.length} places: ${parts.join("; ")}. The rows are in the table.`;
+  return `${kind} of ${settings.y.join(", ")} by ${settings.x}${settings.series ? ` and ${settings.series}` : ""}, ${data.xs.length} ${data.xs.length === 1 ? "place" : "places"}: ${parts.join("; ")}. The rows are in the table.`;
+}
+
+// gapOf is the least distance between places.
+function gapOf(data) {
+  const gap = Math.min(...data.xs.slice(1).map((x, i) => x - data.xs[i]));
+  return Number.isFinite(gap) ? gap : data.time ? 86400 : 1;
 }
 
 // bars returns how uPlot draws a series as bars: beside those of others, or on
 // them.
 function bars(data, stacked) {
   const n = data.series.length;
-  let gap = Infinity;
-  for (let i = 1; i < data.xs.length; i++) gap = Math.min(gap, data.xs[i] - data.xs[i - 1]);
-  if (!Number.isFinite(gap)) gap = data.time ? 86400 : 1;
+  const gap = gapOf(data);
   return (u, sidx) => {
     const path = new Path2D();
     const group = Math.max(1, Math.abs(u.valToPos(data.xs[0] + gap, "x", true) - u.valToPos(data.xs[0], "x", true)) * 0.78);
@@ -171,10 +179,11 @@ export function draw(into, result, settings, height = 280) {
   const place = element("div", { className: "drawing", role: "img" });
   place.setAttribute("aria-label", describe(data, settings));
   const notes = [];
-  if (data.left) notes.push(`${data.left} more series, the smallest, are left out.`);
-  if (data.repeated) notes.push(`${data.repeated} rows for a place that has a value already are left out: choose what makes series, or group by ${settings.x}.`);
-  if (data.lost) notes.push(`${data.lost} rows without a place are left out.`);
-  if (result.more) notes.push("Only the rows above are drawn.".replace("above", "shown"));
+  const left = (n, what, rest) => n && notes.push(`${n} ${what}${n === 1 ? " is" : "s are"} left out${rest}.`);
+  if (data.left) notes.push(`The ${data.left} smallest series are left out.`);
+  left(data.repeated, "more value", `, of places that have one: choose what makes series, or group by ${settings.x}`);
+  left(data.lost, "row", `, where ${settings.x} is not to be drawn`);
+  if (result.more) notes.push("Only the first rows are drawn.");
   into.append(element("figure", {}, caption, place, ...notes.map((n) => element("p", { className: "quiet small" }, n))));
   const dates = data.time && data.xs.every((x) => x % 86400 === 0);
   const range = scaleOf(data, settings.kind);
@@ -193,11 +202,11 @@ export function draw(into, result, settings, height = 280) {
       legend: { live: true, markers: { width: 0, fill: (u, i) => colour(`--s${i}`) } },
       cursor: { points: { show: !isBar }, drag: { x: false, y: false } },
       scales: {
-        x: { time: data.time, range: (u, a, b) => (isBar || a === b ? widened(data, a, b) : data.categories ? [a - 0.3, b + 0.3] : [a, b]) },
+        x: { time: data.time, range: (u, a, b) => (isBar || data.xs.length === 1 ? widened(data) : data.categories ? [a - 0.3, b + 0.3] : [a, b]) },
         y: { range: () => range },
       },
       axes: [
-        { stroke: quiet, font, grid: { show: false }, ticks: { stroke: line, size: 4 }, space: 70, ...(data.categories ? categoryAxis(data.categories) : data.time ? timeAxis(isBar ? data.xs : null) : {}) },
+        { stroke: quiet, font, grid: { show: false }, ticks: { stroke: line, size: 4 }, space: 70, size: 30, ...(data.categories ? categoryAxis(data.categories) : data.time ? timeAxis(isBar ? data.xs : null) : {}) },
         { stroke: quiet, font, grid: { stroke: line, width: 1 }, ticks: { show: false }, size: axisWidth, values: (u, vs) => vs.map((v) => short(v)) },
       ],
       series: [
@@ -233,11 +242,9 @@ export function draw(into, result, settings, height = 280) {
 }
 
 // widened gives bars at the ends their whole width.
-function widened(data, from, to) {
-  let gap = Infinity;
-  for (let i = 1; i < data.xs.length; i++) gap = Math.min(gap, data.xs[i] - data.xs[i - 1]);
-  if (!Number.isFinite(gap)) gap = data.time ? 86400 : 1;
-  return [from - gap * 0.5, to + gap * 0.5];
+function widened(data) {
+  const gap = gapOf(data);
+  return [data.xs[0] - gap * 0.5, data.xs.at(-1) + gap * 0.5];
 }
 
 // categoryAxis names as many places as there is room for.
@@ -278,7 +285,7 @@ function timeAxis(bars) {
         const d = new Date(t * 1000), day = `${d.getUTCDate()} ${months[d.getUTCMonth()]}`, year = String(d.getUTCFullYear());
         const clock = d.toISOString().slice(11, gap < 1 ? 23 : gap < 60 ? 19 : 16);
         let main = clock, below = `${day} ${year}`;
-        if (whole) [main, below] = gap >= 360 * 86400 ? [year, ""] : gap >= 28 * 86400 ? [months[d.getUTCMonth()], year] : [day, year];
+        if (whole) [main, below] = gap >= 360 * 86400 && gap < Infinity ? [year, ""] : gap >= 28 * 86400 && gap < Infinity ? [months[d.getUTCMonth()], year] : [day, year];
         const label = below === last ? main : `${main}\n${below}`;
         last = below;
         return label;
@@ -296,5 +303,5 @@ function short(v) {
 }
 
 function axisWidth(u, values) {
-  return 14 + 7 * Math.max(2, ...(values ?? []).map((v) => v.length));
+  return 14 + 7 * Math.max(4, ...(values ?? []).map((v) => v.length));
 }

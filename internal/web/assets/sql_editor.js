@@ -15,7 +15,7 @@ export function edit(parent, { text, nonce, label, described, run, leave }) {
   let tables = [];
 
   const language = new Compartment();
-  const sqlOf = (schema) => CodeMirror.sql({ dialect, schema, defaultSchema: "main", upperCaseKeywords: true });
+  const sqlOf = (schema) => CodeMirror.sql({ dialect, schema, defaultSchema: schema.main || !schema.public ? "main" : "public", upperCaseKeywords: true });
 
   // columns offers those of the tables that the statement names.
   const columns = (context) => {
