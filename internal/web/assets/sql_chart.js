@@ -206,7 +206,7 @@ export function draw(into, result, settings, height = 280) {
         y: { range: () => range },
       },
       axes: [
-        { stroke: quiet, font, grid: { show: false }, ticks: { stroke: line, size: 4 }, space: 70, size: 30, ...(data.categories ? categoryAxis(data.categories) : data.time ? timeAxis(isBar ? data.xs : null) : {}) },
+        { stroke: quiet, font, grid: { show: false }, ticks: { stroke: line, size: 4 }, space: 70, size: 30, ...(data.categories ? categoryAxis(data.categories) : data.time ? timeAxis(isBar || lone ? data.xs : null) : {}) },
         { stroke: quiet, font, grid: { stroke: line, width: 1 }, ticks: { show: false }, size: axisWidth, values: (u, vs) => vs.map((v) => short(v)) },
       ],
       series: [
