@@ -14,13 +14,16 @@ import (
 
 // The store is counted by listing it, which takes a second for some 100,000
 // objects and on S3 a request for each 1,000: so that is done when somebody looks
-// at the page, and not again for as long.
+// at the page, and then not again for a hundred times as long as it took, within
+// these bounds.
 const (
-	countsFor     = 10 * time.Minute
-	countsAtMost  = 2_000_000 // objects
-	countsPause   = 5 * time.Millisecond
-	countsAtATime = 1000
-	shownKinds    = 50
+	countsForLeast  = 2 * time.Second
+	countsForRemote = time.Minute
+	countsForMost   = 10 * time.Minute
+	countsAtMost    = 2_000_000 // objects
+	countsPause     = 5 * time.Millisecond
+	countsAtATime   = 1000
+	shownKinds      = 50
 )
 
 // standardPrice is of a GB and month in S3 Standard, us-east-1, of the first 50
@@ -89,7 +92,7 @@ func (f *facts) countStore() <-chan struct{} {
 	c, done := &f.counting, make(chan struct{})
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.now != nil || c.done != nil && time.Since(c.done.finished) < countsFor {
+	if c.now != nil || c.done != nil && time.Since(c.done.finished) < c.done.goodFor(connect.IsRemote(f.engine.place.store(f.engine.config))) {
 		close(done)
 		return done
 	}
@@ -131,6 +134,15 @@ func (c *counting) run(ctx context.Context, e *engine) {
 		c.done = c.now
 	}
 	c.now = nil
+}
+
+// goodFor is how long a count is shown before another is begun.
+func (s *storeCount) goodFor(remote bool) time.Duration {
+	least := countsForLeast
+	if remote {
+		least = countsForRemote
+	}
+	return min(max(least, 100*s.finished.Sub(s.begun)), countsForMost)
 }
 
 func (s *storeCount) add(key string, size int64) {

@@ -22,17 +22,19 @@ const (
 	shownLine   = 64 << 10 // bytes of an offending line
 )
 
-// sizesFor is how long the sizes of tables are good for, since to count them
-// takes a look at each column. A page does not wait for them longer than sizesWait.
+// The sizes of tables are good for a hundred times as long as it took to count
+// them, for which each column is looked at, within these bounds. A page waits no
+// longer for them than sizesWait.
 const (
-	sizesFor  = time.Minute
-	sizesWait = 300 * time.Millisecond
+	sizesForLeast = 2 * time.Second
+	sizesForMost  = 2 * time.Minute
+	sizesWait     = 300 * time.Millisecond
 )
 
 // sizes are the sizes of tables in bytes, as they were counted last.
 type sizes struct {
 	mu       sync.Mutex
-	at       time.Time
+	until    time.Time // for as long they are good
 	tables   map[string]int64
 	counting chan struct{} // closed when they are counted; nil if they are not
 }
@@ -71,7 +73,7 @@ func (f *facts) tableLine(t connect.TableInfo, j journalLine, sizes map[string]i
 func (f *facts) sizeOf(ctx context.Context, infos []connect.TableInfo) map[string]int64 {
 	s := &f.sizes
 	s.mu.Lock()
-	if s.counting == nil && time.Since(s.at) > sizesFor {
+	if s.counting == nil && time.Now().After(s.until) {
 		s.counting = make(chan struct{})
 		f.loops.Go(func() { f.countSizes(f.background, infos) })
 	}
@@ -90,7 +92,7 @@ func (f *facts) sizeOf(ctx context.Context, infos []connect.TableInfo) map[strin
 }
 
 func (f *facts) countSizes(ctx context.Context, infos []connect.TableInfo) {
-	found := map[string]int64{}
+	start, found := time.Now(), map[string]int64{}
 	for _, t := range infos {
 		if n, ok := f.bytesOf(ctx, t.Name); ok {
 			found[t.Name] = n
@@ -99,7 +101,7 @@ func (f *facts) countSizes(ctx context.Context, infos []connect.TableInfo) {
 	s := &f.sizes
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.at, s.tables = time.Now(), found
+	s.until, s.tables = time.Now().Add(min(max(sizesForLeast, 100*time.Since(start)), sizesForMost)), found
 	close(s.counting)
 	s.counting = nil
 }

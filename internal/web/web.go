@@ -56,8 +56,12 @@ type Options struct {
 	Log *slog.Logger
 }
 
-// pagesAtATime is how many pages are made at once; others wait.
-const pagesAtATime = 6
+// pagesAtATime is how many pages are made at once, and worksAtATime of those that
+// may take longer; others wait.
+const (
+	pagesAtATime = 6
+	worksAtATime = 3
+)
 
 // A Site answers the pages' requests.
 type Site struct {
@@ -68,6 +72,7 @@ type Site struct {
 	assets  *assets
 	handler http.Handler
 	making  chan struct{} // a place for each page that is made
+	working chan struct{} // and for those that may take longer
 
 	flows      memo[Flow]
 	eventLines memo[[]EventLine]
@@ -81,7 +86,7 @@ func New(opts Options) (*Site, error) {
 	opts.Capture = cmp.Or(opts.Capture, "http://127.0.0.1:8080")
 	opts.Timeout = cmp.Or(opts.Timeout, 10*time.Second)
 	opts.Statement = cmp.Or(opts.Statement, 5*time.Minute)
-	s := &Site{program: opts.Program, opts: opts, log: opts.Log, making: make(chan struct{}, pagesAtATime)}
+	s := &Site{program: opts.Program, opts: opts, log: opts.Log, making: make(chan struct{}, pagesAtATime), working: make(chan struct{}, worksAtATime)}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -123,8 +128,8 @@ func (s *Site) routes() http.Handler {
 	mux.Handle("GET /rejected/one", s.page(s.kept))
 	mux.Handle("GET /rejected/bytes", s.page(s.keptBytes))
 	mux.Handle("POST /rejected/replay", s.work(s.replay))
-	mux.Handle("GET /models", s.page(s.models))
-	mux.Handle("GET /models/{name}", s.page(s.model))
+	mux.Handle("GET /models", s.work(s.models))
+	mux.Handle("GET /models/{name}", s.work(s.model))
 	mux.Handle("POST /models/{name}/test", s.work(s.testModel))
 	mux.Handle("GET /runs", s.page(s.runs))
 	mux.Handle("GET /runs/{run}", s.page(s.run))
@@ -140,22 +145,22 @@ var errNoPage = errors.New("there is no such page")
 // page makes a handler of a page: of which only so many are made at once, each
 // within the time that there is for it.
 func (s *Site) page(do func(http.ResponseWriter, *http.Request) error) http.Handler {
-	return s.within(s.opts.Timeout, do)
+	return s.within(s.making, s.opts.Timeout, do)
 }
 
-// work is page for what does something, which may take ten times as long.
+// work is page for what may take ten times as long, and has places of its own.
 func (s *Site) work(do func(http.ResponseWriter, *http.Request) error) http.Handler {
-	return s.within(10*s.opts.Timeout, do)
+	return s.within(s.working, 10*s.opts.Timeout, do)
 }
 
-func (s *Site) within(timeout time.Duration, do func(http.ResponseWriter, *http.Request) error) http.Handler {
+func (s *Site) within(places chan struct{}, timeout time.Duration, do func(http.ResponseWriter, *http.Request) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), timeout)
 		defer cancel()
 		r = r.WithContext(ctx)
 		select {
-		case s.making <- struct{}{}:
-			defer func() { <-s.making }()
+		case places <- struct{}{}:
+			defer func() { <-places }()
 		case <-ctx.Done():
 			s.fail(w, r, ctx.Err())
 			return
