@@ -67,6 +67,9 @@ func (f *facts) Rejected(ctx context.Context, filter web.RejectFilter) (web.Reje
 		if len(r.Shown) < shownOnPage {
 			r.Shown = append(r.Shown, k)
 		}
+		if k.Err != nil {
+			continue // of what it is nobody knows
+		}
 		group := [2]string{k.Code, string(k.Event)}
 		if groups[group] == nil {
 			groups[group] = &web.RejectGroup{Code: k.Code, Event: string(k.Event)}

@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"arbalest"
 	"arbalest/internal/capture"
 	"arbalest/internal/web"
@@ -20,6 +22,12 @@ type lag struct {
 	landed atomic.Int64 // when the oldest came that no pass has begun on, in ns; 0 if there is none
 	passed atomic.Int64 // and the oldest of the pass that goes on, or failed
 	worst  atomic.Int64 // the longest that one waited since the last look
+}
+
+// register has the lag shown by /metrics.
+func (l *lag) register(r *prometheus.Registry) {
+	r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "arbalest_lag_seconds", Help: "How long the oldest event has waited that is not in SQL yet, of those that this process captured; 0 if none waits."},
+		func() float64 { return l.now().Seconds() }))
 }
 
 // land notes that events are durable.

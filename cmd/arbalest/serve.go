@@ -183,6 +183,7 @@ func startServer(ctx context.Context, p place, c config, log *slog.Logger) (*ser
 func (s *server) listen(c config, registry *prometheus.Registry) error {
 	s.landing = s.engine.lake.NewGatherer()
 	s.metrics = newPassMetrics(registry)
+	s.lag.register(registry)
 	door, err := c.door()
 	if err != nil {
 		return err
