@@ -146,9 +146,6 @@ func (c *console) enter(ctx context.Context) (leave func(), err error) {
 // else by the page.
 func (c *console) refuse(w http.ResponseWriter, r *http.Request, sql string, err error) {
 	f := c.faultOf(r, sql, err)
-	if f == nil {
-		return // the browser is gone
-	}
 	if f.status == http.StatusTooManyRequests {
 		w.Header().Set("Retry-After", "5")
 	}

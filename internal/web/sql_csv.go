@@ -31,7 +31,7 @@ func (c *console) download(w http.ResponseWriter, r *http.Request, sql string) e
 		err = s.out.Flush()
 	}
 	if err != nil {
-		if f := c.faultOf(r, sql, err); f != nil {
+		if r.Context().Err() == nil {
 			c.log.Warn("a download broke off", "error", err)
 		}
 		panic(http.ErrAbortHandler)

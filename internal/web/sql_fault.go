@@ -25,12 +25,13 @@ type fault struct {
 	status int
 }
 
-// faultOf returns what is told of an error; nil if there is none, or nobody to be
-// told.
+// faultOf returns what is told of an error; nil if there is none.
 func (c *console) faultOf(r *http.Request, sql string, err error) *fault {
 	switch {
-	case err == nil, errors.Is(err, context.Canceled):
+	case err == nil:
 		return nil
+	case errors.Is(err, context.Canceled): // by the browser, which is gone, or by serve
+		return &fault{Message: "The statement was stopped, for arbalest serve is being stopped: try again when it runs.", Retry: true, status: http.StatusServiceUnavailable}
 	case errors.Is(err, context.DeadlineExceeded):
 		return &fault{Message: fmt.Sprintf("The statement took longer than %s and was stopped: narrow it, by event_time say, or raise sql: {timeout: …} in arbalest.yaml.", c.opts.Statement), Retry: true, status: http.StatusServiceUnavailable}
 	}

@@ -306,6 +306,14 @@ func TestCSV(t *testing.T) {
 	}
 }
 
+func TestAStatementThatServeStopsIsToldSo(t *testing.T) {
+	s := newTestSite(t, Options{}, func(context.Context, string, warehouse.Sink) error { return context.Canceled })
+	w := send(s, "/sql/run", statement("SELECT"))
+	if r := tell(t, w); w.Code != http.StatusServiceUnavailable || r.Error == nil || !r.Error.Retry {
+		t.Errorf("status %d, %s", w.Code, w.Body)
+	}
+}
+
 // TestCSVIsNotHeld holds that a result is on its way before it ends, whatever it
 // has.
 func TestCSVIsNotHeld(t *testing.T) {

@@ -74,7 +74,7 @@ export function edit(parent, { text, nonce, label, described, run, leave }) {
           { key: "Escape", run: () => (leave(), true) },
         ]),
         EditorView.lineWrapping,
-        EditorView.contentAttributes.of({ "aria-labelledby": label, "aria-describedby": described, autocapitalize: "off", autocorrect: "off", spellcheck: "false" }),
+        EditorView.contentAttributes.of({ tabindex: "0", "aria-labelledby": label, "aria-describedby": described, autocapitalize: "off", autocorrect: "off", spellcheck: "false" }),
         CodeMirror.placeholder("SELECT …"),
       ],
     }),
