@@ -210,7 +210,7 @@ type failure struct {
 func (s *Site) fail(w http.ResponseWriter, r *http.Request, err error) {
 	f := failure{Message: err.Error()}
 	if errors.Is(err, errNoPage) {
-		f.Status = http.StatusNotFound
+		f.Status, f.Message = http.StatusNotFound, "There is no such page."
 	} else {
 		o := arbalest.OutcomeOf(err)
 		f.Status, f.Retry = o.HTTP, o.Retry
