@@ -10,7 +10,7 @@ VERSITYGW := v1.8.0
 # CLIENTS are PostgreSQL's, of the tests, as Debian calls them; psql comes with the server, and JDBC needs a JDK.
 CLIENTS := python3-psycopg2 python3-sqlalchemy python3-pyodbc odbc-postgresql libpostgresql-jdbc-java
 
-.PHONY: all build demo test check bench soak fuzz compiler tools clean
+.PHONY: all build demo test check bench soak fuzz compiler tools codemirror uplot clean
 all: build
 
 build: compiler
@@ -30,7 +30,7 @@ compiler:
 	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq g++ >/dev/null; \
 	  else echo "A C++ compiler is missing: install one (Debian: sudo apt-get install g++; macOS: xcode-select --install), then run make again"; exit 1; fi; fi
 
-# PostgreSQL, its clients, RabbitMQ and versitygw are for the tests alone. Without the last three their tests are skipped, though not in CI.
+# PostgreSQL, its clients, RabbitMQ, Chromium and versitygw are for the tests alone. Without the last four their tests are skipped, though not in CI.
 tools: compiler bin/tools/versitygw-$(VERSITYGW)
 	@if ! command -v initdb >/dev/null && ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then \
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
@@ -44,6 +44,10 @@ tools: compiler bin/tools/versitygw-$(VERSITYGW)
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
 	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $(CLIENTS) $$(command -v javac >/dev/null || echo default-jdk-headless) >/dev/null; then :; \
 	  else echo "PostgreSQL's clients are not all installed (Debian: sudo apt-get install $(CLIENTS) default-jdk-headless): the tests with those will be skipped"; [ -z "$$CI" ]; fi; fi
+	@if ! command -v chromium >/dev/null; then \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium fonts-dejavu-core >/dev/null; then :; \
+	  else echo "Chromium is not installed (Debian: sudo apt-get install chromium): the test of the pages in a browser will be skipped"; [ -z "$$CI" ]; fi; fi
 
 bin/tools/versitygw-$(VERSITYGW):
 	@echo "installing versitygw $(VERSITYGW), the S3 server of the tests, in bin/tools"
@@ -69,6 +73,16 @@ bench: build
 
 soak: build
 	ARBALEST_SOAK=$(SOAK) $(GO) test -count=1 -timeout 0 -run 'Soak|Kill|Cut' -v ./e2e ./cmd/arbalest ./pipeline
+
+# The SQL page's editor, of npm's packages, as one file that is committed: for whoever changes its version. Needs Node.
+codemirror:
+	cd internal/web/codemirror && npm ci --ignore-scripts && node build.mjs
+
+# The pages' charts, from npm at this version, with its licence.
+UPLOT := 1.6.32
+uplot:
+	cd internal/web/assets/vendor && tgz=$$(npm pack --silent uplot@$(UPLOT)) && tar xzf $$tgz && rm $$tgz && \
+	  mv package/dist/uPlot.iife.min.js uPlot.js && mv package/dist/uPlot.min.css uPlot.css && mv package/LICENSE uPlot.LICENSE.txt && rm -r package
 
 clean:
 	rm -rf bin

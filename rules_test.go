@@ -34,6 +34,8 @@ var mayImport = map[string][]string{
 	"internal/load/warehousetest":     {"internal/blob", "internal/decode", "internal/lake", "internal/load"},
 	"internal/duckdb":                 {"internal/decode", "internal/load", "internal/warehouse"},
 	"internal/pgwire":                 {"internal/duckdb", "internal/warehouse"},
+	"internal/saved":                  {},
+	"internal/web":                    {"internal/lake", "internal/load", "internal/model", "internal/saved", "internal/warehouse", "pipeline"},
 	"internal/archive":                {"internal/lake", "internal/load"},
 	"internal/model":                  {"internal/warehouse"},
 	"internal/warehouse":              {"internal/blob", "internal/decode", "internal/load"},
@@ -46,7 +48,7 @@ var mayImport = map[string][]string{
 	"internal/redshift/redshifttest":  {"internal/blob", "internal/postgres/postgrestest"},
 	"connect":                         {"internal/blob", "internal/duckdb", "internal/load", "internal/postgres", "internal/redshift", "internal/s3", "internal/warehouse"},
 	"pipeline":                        {"internal/blob", "internal/decode", "internal/strict", "internal/warehouse"},
-	"cmd/arbalest":                    {"connect", "internal/archive", "internal/blob", "internal/capture", "internal/decode", "internal/duckdb", "internal/form", "internal/hook", "internal/keys", "internal/lake", "internal/load", "internal/model", "internal/pgwire", "internal/policy", "internal/source", "internal/strict", "internal/warehouse", "pipeline"},
+	"cmd/arbalest":                    {"connect", "internal/archive", "internal/blob", "internal/capture", "internal/decode", "internal/duckdb", "internal/form", "internal/hook", "internal/keys", "internal/lake", "internal/load", "internal/model", "internal/pgwire", "internal/policy", "internal/saved", "internal/source", "internal/strict", "internal/warehouse", "internal/web", "pipeline"},
 	"bench":                           {"internal/archive", "internal/blob", "internal/capture", "internal/decode", "internal/duckdb", "internal/lake", "internal/load"},
 	"e2e":                             {},
 }

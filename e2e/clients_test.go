@@ -138,24 +138,30 @@ func absent(t *testing.T, format string, args ...any) {
 	t.Skipf(format, args...)
 }
 
-// javaScript returns the command that runs a script with the packages that
-// package-lock.json names, which it installs.
+// javaScript returns the command that runs a script of a published client.
 func javaScript(script, path string) func(*testing.T, string) *exec.Cmd {
 	return func(t *testing.T, url string) *exec.Cmd {
 		t.Helper()
-		for _, tool := range []string{"node", "npm"} {
-			if _, err := exec.LookPath(tool); err != nil {
-				absent(t, "the published clients need %s: %v", tool, err)
-			}
-		}
-		if !upToDate("clients/node_modules/.package-lock.json", "clients/package-lock.json") {
-			install := exec.Command("npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts")
-			install.Dir = "clients"
-			if out, err := install.CombinedOutput(); err != nil {
-				absent(t, "npm ci: %v\n%s", err, out)
-			}
-		}
+		npm(t, "clients")
 		return exec.Command("node", filepath.Join("clients", script), url+path, fmt.Sprint(sentByClients))
+	}
+}
+
+// npm installs the packages that a folder's package-lock.json names.
+func npm(t *testing.T, folder string) {
+	t.Helper()
+	for _, tool := range []string{"node", "npm"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			absent(t, "what runs in Node needs %s: %v", tool, err)
+		}
+	}
+	if upToDate(filepath.Join(folder, "node_modules", ".package-lock.json"), filepath.Join(folder, "package-lock.json")) {
+		return
+	}
+	install := exec.Command("npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts")
+	install.Dir = folder
+	if out, err := install.CombinedOutput(); err != nil {
+		absent(t, "npm ci: %v\n%s", err, out)
 	}
 }
 

@@ -177,7 +177,7 @@ func TestDemo(t *testing.T) {
 	dir := t.TempDir()
 	for range 2 {
 		out := must(t, "demo", "--data", dir)
-		for _, want := range []string{"jane@doe.com", "01:02:00", "median_hours", "4480 rows before,   4480 after", "█"} {
+		for _, want := range []string{"jane@doe.com", "01:02:00", "median_hours", "4480 rows before,   4480 after", "█", "/sql/charts"} {
 			if !strings.Contains(out, want) {
 				t.Errorf("the demo does not say %q:\n%s", want, out)
 			}

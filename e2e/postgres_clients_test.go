@@ -40,6 +40,23 @@ func sqlServed(t *testing.T) (dir, host, port string) {
 	return dir, host, port
 }
 
+// typesRow is the statement that has a value of every type, and what arbalest
+// query says of it.
+func typesRow(t *testing.T, dir string) (sql string, row map[string]any) {
+	t.Helper()
+	b, err := os.ReadFile(typesFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rows []map[string]any
+	dec := json.NewDecoder(strings.NewReader(must(t, "query", "--data", dir, "--format", "json", string(b))))
+	dec.UseNumber()
+	if err := dec.Decode(&rows); err != nil || len(rows) != 1 {
+		t.Fatalf("%v, %v", rows, err)
+	}
+	return string(b), rows[0]
+}
+
 // client runs a client's program, and skips without it, but not in CI.
 func client(t *testing.T, there func() error, name string, args ...string) string {
 	t.Helper()
@@ -64,16 +81,7 @@ func client(t *testing.T, there func() error, name string, args ...string) strin
 // compares with what arbalest query says. Each checks its own abilities besides.
 func TestClients(t *testing.T) {
 	dir, host, port := sqlServed(t)
-	sql, err := os.ReadFile(typesFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var rows []map[string]any
-	dec := json.NewDecoder(strings.NewReader(must(t, "query", "--data", dir, "--format", "json", string(sql))))
-	dec.UseNumber()
-	if err := dec.Decode(&rows); err != nil || len(rows) != 1 {
-		t.Fatalf("%v, %v", rows, err)
-	}
+	sql, want := typesRow(t, dir)
 	found := func(what ...string) func() error {
 		return func() error {
 			for _, w := range what {
@@ -91,14 +99,14 @@ func TestClients(t *testing.T) {
 	}
 	address := "host=" + host + " port=" + port + " user=arbalest dbname=arbalest"
 	t.Run("psql", func(t *testing.T) {
-		out := client(t, found("psql"), "psql", "-X", "-At", "-z", "--record-separator-zero", "--field-separator-zero", "-P", `null=\N`, "-c", string(sql), address)
+		out := client(t, found("psql"), "psql", "-X", "-At", "-z", "--record-separator-zero", "--field-separator-zero", "-P", `null=\N`, "-c", sql, address)
 		values := strings.Split(strings.TrimRight(out, "\x00"), "\x00")
-		names := client(t, found("psql"), "psql", "-X", "-A", "-F", ",", "-c", "SELECT * FROM ("+string(sql)+") LIMIT 0", address)
+		names := client(t, found("psql"), "psql", "-X", "-A", "-F", ",", "-c", "SELECT * FROM ("+sql+") LIMIT 0", address)
 		got := map[string]string{}
 		for i, name := range strings.Split(strings.SplitN(names, "\n", 2)[0], ",") {
 			got[name] = values[i]
 		}
-		compare(t, rows[0], got)
+		compare(t, want, got)
 		for command, says := range map[string]string{
 			`\d`: "user_created", `\dt`: "user_created", `\l`: "arbalest", `\d user_created`: "email_address", `\dn`: "main", `\du`: "arbalest", `\d+ arbalest.books`: "View definition", `\dt arbalest.*`: "journal", `\df`: "0 rows", `\dv arbalest.*`: "books",
 			`\copy (SELECT email_address, NULL FROM user_created ORDER BY 1) to stdout`: "jane@doe.com\t\\N\njoe@doe.com\t\\N\n", `\copy (SELECT email_address AS a FROM user_created ORDER BY 1) to stdout csv header`: "a\njane@doe.com\n", `SELECT count(*) FROM user_created`: "2",
@@ -114,7 +122,7 @@ func TestClients(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer conn.Close(context.Background())
-		r := conn.PgConn().ExecParams(t.Context(), string(sql), nil, nil, nil, nil).Read()
+		r := conn.PgConn().ExecParams(t.Context(), sql, nil, nil, nil, nil).Read()
 		if r.Err != nil {
 			t.Fatal(r.Err)
 		}
@@ -124,7 +132,7 @@ func TestClients(t *testing.T) {
 				got[f.Name] = string(r.Rows[0][i])
 			}
 		}
-		compare(t, rows[0], got)
+		compare(t, want, got)
 		var email string
 		if err := conn.QueryRow(t.Context(), "SELECT email_address FROM user_created WHERE plan_seats = $1", 4).Scan(&email); err != nil || email != "joe@doe.com" {
 			t.Errorf("%s, %v", email, err)
@@ -133,17 +141,30 @@ func TestClients(t *testing.T) {
 	for _, name := range []string{"psycopg2", "sqlalchemy", "odbc"} {
 		t.Run(name, func(t *testing.T) {
 			there := module(map[string]string{"psycopg2": "psycopg2", "sqlalchemy": "sqlalchemy, psycopg2", "odbc": "pyodbc; assert 'PostgreSQL Unicode' in pyodbc.drivers()"}[name])
-			compare(t, rows[0], printed(t, client(t, there, "/usr/bin/python3", "testdata/clients/python.py", name, host, port, typesFile)))
+			compare(t, want, printed(t, client(t, there, "/usr/bin/python3", "testdata/clients/python.py", name, host, port, typesFile)))
 		})
 	}
 	t.Run("jdbc", func(t *testing.T) {
 		const jar = "/usr/share/java/postgresql.jar"
-		out := client(t, found("java", "javac", jar), "java", "-Duser.timezone=UTC", "-cp", jar, "testdata/clients/Jdbc.java", net.JoinHostPort(host, port), typesFile)
-		half := strings.Count(out, "\n") / 2
-		all := strings.SplitAfter(out, "\n")
-		compare(t, rows[0], printed(t, strings.Join(all[:half], "")))
-		compare(t, rows[0], printed(t, strings.Join(all[half:], "")))
+		compareTwo(t, want, client(t, found("java", "javac", jar), "java", "-Duser.timezone=UTC", "-cp", jar, "testdata/clients/Jdbc.java", net.JoinHostPort(host, port), typesFile))
 	})
+}
+
+// TestNode does so with pg, parsed by it and not.
+func TestNode(t *testing.T) {
+	npm(t, "clients")
+	dir, host, port := sqlServed(t)
+	_, want := typesRow(t, dir)
+	compareTwo(t, want, client(t, func() error { return nil }, "node", "--no-deprecation", "clients/pg.js", host, port, typesFile))
+}
+
+// compareTwo compares a row that a client's program printed twice.
+func compareTwo(t *testing.T, want map[string]any, out string) {
+	t.Helper()
+	all := strings.SplitAfter(out, "\n")
+	half := strings.Count(out, "\n") / 2
+	compare(t, want, printed(t, strings.Join(all[:half], "")))
+	compare(t, want, printed(t, strings.Join(all[half:], "")))
 }
 
 // printed reads what a client's program printed.

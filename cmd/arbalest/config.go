@@ -69,6 +69,8 @@ type config struct {
 	Pipelines []string `yaml:"pipelines"`
 	// SQL is for PostgreSQL's clients, of serve.
 	SQL sqlConfig `yaml:"sql"`
+	// Web is for the pages, of serve.
+	Web webConfig `yaml:"web"`
 	// Models is the folder of SQL models, in the data directory if its path is
 	// relative. Defaults to models.
 	Models string `yaml:"models"`

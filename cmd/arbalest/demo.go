@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -20,17 +21,26 @@ import (
 )
 
 func newDemo() *cobra.Command {
+	var stay bool
 	cmd := &cobra.Command{
 		Use:   "demo [--data DIR]",
 		Short: "The whole story in under a minute",
 		Long: `Plays some weeks of a payments company: users are created, and verified, in
 several workflows. Captures that over HTTP, asks what a status column cannot
 answer, sends everything a second time, and shows that nothing is counted
-twice. Without --data it uses a directory that it removes at the end.`,
+twice. Without --data it uses a directory that it removes at the end.
+
+On a terminal it then serves on, until Ctrl-C: the answers are there as charts,
+at the address that it names. --stay=false ends at once.`,
 		Args: noArgs,
 	}
 	p := placeFlags(cmd)
+	cmd.Flags().BoolVar(&stay, "stay", false, "serve on when the story is told, until Ctrl-C (default on a terminal)")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if !cmd.Flags().Changed("stay") {
+			stay = widthOf(cmd.OutOrStdout()) > 0
+		}
+		kept := p.dir
 		if p.dir == "" {
 			dir, err := os.MkdirTemp("", "arbalest-demo-")
 			if err != nil {
@@ -45,7 +55,10 @@ twice. Without --data it uses a directory that it removes at the end.`,
 		if err != nil {
 			return err
 		}
-		c.Listen, c.TLS, c.SQL = "127.0.0.1:0", tlsConfig{}, sqlConfig{Listen: "off"}
+		c.Listen, c.TLS, c.SQL, c.Web = "127.0.0.1:0", tlsConfig{}, sqlConfig{Listen: "off"}, webConfig{Listen: "off"}
+		if stay {
+			c.Web.Listen = "127.0.0.1:0"
+		}
 		c.Store, c.Warehouse.URL = "", "" // its SQL is DuckDB's
 		c.Sources = nil
 		s, err := startServer(cmd.Context(), *p, c, slog.New(slog.DiscardHandler))
@@ -53,11 +66,17 @@ twice. Without --data it uses a directory that it removes at the end.`,
 			return err
 		}
 		d := demo{out: cmd.OutOrStdout(), server: s}
-		err = d.tell(cmd.Context())
-		if closeErr := s.Close(); err == nil {
-			err = closeErr
+		if err = d.tell(cmd.Context()); err == nil {
+			err = saveQuestions(*p)
 		}
-		return err
+		if err != nil {
+			return errors.Join(err, s.Close())
+		}
+		d.end(kept)
+		if s.web != nil {
+			return s.wait(cmd.Context())
+		}
+		return s.Close()
 	}
 	return cmd
 }
@@ -112,34 +131,39 @@ func (d demo) tell(ctx context.Context) error {
 		FROM arbalest.books GROUP BY event ORDER BY event`); err != nil {
 		return err
 	}
-	d.say("\nThat took %.0f s. Your own events: arbalest serve --data my-data", time.Since(start).Seconds())
+	d.say("\nThat took %.0f s.", time.Since(start).Seconds())
 	return nil
+}
+
+// end says where the answers are as charts: at an address, which is served now or
+// will be on the data that was kept.
+func (d demo) end(kept string) {
+	switch {
+	case d.server.web != nil:
+		d.say("The answers as charts, until Ctrl-C: %s/sql/charts", d.server.web.url)
+	case kept != "":
+		d.say("The answers as charts: arbalest serve --data %s, then http://%s/sql/charts", kept, defaultWeb)
+	default:
+		d.say("The answers as charts: arbalest demo --data demo-data, then arbalest serve --data demo-data and http://%s/sql/charts", defaultWeb)
+	}
+	d.say("Your own events: arbalest serve --data my-data")
 }
 
 // ask asks what a status column cannot answer.
 func (d demo) ask(ctx context.Context) error {
-	if err := d.table(ctx, "\nWhen did Jane become verified?", `
-		SELECT c.email_address, c.event_time AS created, v.event_time AS verified, v.event_time - c.event_time AS took, v.workflow
-		FROM user_created c JOIN user_verified v USING (email_address)
-		WHERE email_address = 'jane@doe.com'`); err != nil {
+	if err := d.table(ctx, "\n"+questionJane.Title, questionJane.SQL); err != nil {
 		return err
 	}
-	if err := d.table(ctx, "\nWhat is the verification velocity, by workflow?", velocity+`
-		SELECT workflow, count(*) AS verified, round(median(hours), 1) AS median_hours, round(quantile_cont(hours, 0.9), 1) AS p90_hours
-		FROM velocity GROUP BY workflow ORDER BY median_hours`); err != nil {
+	if err := d.table(ctx, "\nWhat is the verification velocity, by workflow?", questionWorkflows.SQL); err != nil {
 		return err
 	}
-	rows, err := d.query(ctx, velocity+`
-		SELECT strftime(date_trunc('week', created), '%b %d') AS week, workflow, round(median(hours), 1)
-		FROM velocity GROUP BY date_trunc('week', created), workflow ORDER BY date_trunc('week', created), workflow`)
+	rows, err := d.query(ctx, "SELECT strftime(week, '%b %d'), workflow, median_hours FROM ("+questionWeeks.SQL+") ORDER BY week, workflow")
 	if err != nil {
 		return err
 	}
 	d.say("\nAnd by week? Median hours from created to verified:")
 	drawBars(d.out, rows)
-	rows, err = d.query(ctx, `
-		SELECT strftime(date_trunc('day', event_time), '%b %d') AS day, count(*) FROM user_verified
-		GROUP BY date_trunc('day', event_time) ORDER BY date_trunc('day', event_time)`)
+	rows, err = d.query(ctx, "SELECT strftime(day, '%b %d'), verified FROM ("+questionDays.SQL+") ORDER BY day")
 	if err != nil {
 		return err
 	}
@@ -147,11 +171,6 @@ func (d demo) ask(ctx context.Context) error {
 	drawColumns(d.out, rows)
 	return nil
 }
-
-// velocity is how long each user took from created to verified.
-const velocity = `WITH velocity AS (
-	SELECT v.workflow, c.event_time AS created, epoch(v.event_time - c.event_time) / 3600 AS hours
-	FROM user_created c JOIN user_verified v USING (email_address))`
 
 func (d demo) count(ctx context.Context) ([][]string, error) {
 	return d.query(ctx, "SELECT 'user_created', count(*) FROM user_created UNION ALL SELECT 'user_verified', count(*) FROM user_verified ORDER BY 1")

@@ -26,6 +26,7 @@ import (
 //	events/*.yaml      definitions of events, if there are any
 //	keys.yaml          who may send events, if there are keys
 //	models/            SELECTs that derive tables from others, if there are any
+//	queries/           queries of the SQL page that were saved, if there are any
 //	serve.json         how to reach the serve that runs on it
 type place struct {
 	dir    string
@@ -33,6 +34,9 @@ type place struct {
 }
 
 func (p place) servant() string { return filepath.Join(p.dir, "serve.json") }
+
+// queries returns the folder of saved queries.
+func (p place) queries() string { return filepath.Join(p.dir, "queries") }
 
 // keys returns the file of the place's write keys.
 func (p place) keys(c config) keys.File { return keys.File(p.file(cmp.Or(c.Keys, "keys.yaml"))) }

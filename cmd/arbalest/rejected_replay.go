@@ -86,6 +86,11 @@ func replayIn(ctx context.Context, p *place, refs []lake.Ref, span lake.Span, s 
 		return nil, err
 	}
 	defer closeStore() //nolint:errcheck // all that was written is durable
+	return replayOnLake(ctx, l, c, refs, span, s, dry, show)
+}
+
+// replayOnLake does so on a lake that is open.
+func replayOnLake(ctx context.Context, l *lake.Lake, c config, refs []lake.Ref, span lake.Span, s selection, dry bool, show func(progress)) (*replayReport, error) {
 	opts := replayOptions(c, l)
 	door, err := c.door()
 	if err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"strconv"
@@ -43,6 +44,7 @@ type surveyed struct {
 	decode.Survey
 	first, last arbalest.Hour // of event time
 	discarded   discards
+	newest      []string // some lines of the newest object, the newest first
 }
 
 // readEvents surveys the newest events of a name, at most so many and a few more,
@@ -87,6 +89,13 @@ func readEvents(ctx context.Context, l *lake.Lake, store blob.Store, event arbal
 
 // add adds an object's lines.
 func (s *surveyed) add(lines []byte) error {
+	if s.newest == nil {
+		for end := lines; len(end) > 0 && len(s.newest) < shownEvents; {
+			start := bytes.LastIndexByte(end[:len(end)-1], '\n') + 1
+			s.newest = append(s.newest, string(bytes.TrimSpace(end[start:])))
+			end = end[:start]
+		}
+	}
 	var parser arbalest.LineParser
 	var object []byte
 	for line := range strings.Lines(string(lines)) {

@@ -35,7 +35,7 @@ const gcPercent = 400
 const grace = 30 * time.Second
 
 func newServe() *cobra.Command {
-	var listen, sql string
+	var listen, sql, pages string
 	var debugging bool
 	cmd := &cobra.Command{
 		Use:   "serve --data DIR",
@@ -50,6 +50,7 @@ a second one stops at once, and loses nothing that was acknowledged.
 	p := placeFlags(cmd)
 	cmd.Flags().StringVar(&listen, "listen", "", "address to capture on (default 127.0.0.1:8080)")
 	cmd.Flags().StringVar(&sql, "sql", "", "address for PostgreSQL's clients, or off (default 127.0.0.1:5439)")
+	cmd.Flags().StringVar(&pages, "web", "", "address for the pages, or off (default 127.0.0.1:8081)")
 	cmd.Flags().BoolVar(&debugging, "debug", false, "log requests that are refused, too")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if err := p.resolve(false); err != nil {
@@ -65,6 +66,9 @@ a second one stops at once, and loses nothing that was acknowledged.
 		if sql != "" {
 			c.SQL.Listen = sql
 		}
+		if pages != "" {
+			c.Web.Listen = pages
+		}
 		level := slog.LevelInfo
 		if debugging {
 			level = slog.LevelDebug
@@ -77,6 +81,9 @@ a second one stops at once, and loses nothing that was acknowledged.
 		fmt.Fprintf(cmd.OutOrStdout(), "Capturing at %s/v1/events, %s. Ctrl-C stops.\n", s.url, p.where(c))
 		if s.sql != nil {
 			fmt.Fprintf(cmd.OutOrStdout(), "SQL for PostgreSQL's clients at postgres://arbalest@%s/arbalest\n", s.sql.address)
+		}
+		if s.web != nil {
+			fmt.Fprintf(cmd.OutOrStdout(), "Pages at %s\n", s.web.url)
 		}
 		return s.wait(cmd.Context())
 	}
@@ -94,6 +101,9 @@ type server struct {
 	front   frontage
 	control *control
 	sql     *sqlFace // nil if there is none
+	web     *webFace // nil if there is none
+	flow    flow
+	lag     lag
 
 	keys        *keys.Ring
 	certificate *certificate // nil without TLS
@@ -150,8 +160,13 @@ func startServer(ctx context.Context, p place, c config, log *slog.Logger) (*ser
 	}
 	loops, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop = stop
+	if err := s.listenWeb(loops, p, c.Web, c.SQL.Timeout); err != nil {
+		stop()
+		return nil, errors.Join(err, s.closeSQL(ctx), s.control.Close(ctx), s.front.Shutdown(ctx), e.Close())
+	}
 	s.loops.Go(func() { s.follow(loops) })
 	s.loops.Go(func() { s.watch(loops) })
+	s.loops.Go(func() { s.watchFlow(loops) })
 	s.loops.Go(func() { e.buildOn(loops, s.loaded, log) })
 	for _, p := range pipelines {
 		s.loops.Go(func() { e.runBy(loops, p, log) })
@@ -168,6 +183,7 @@ func startServer(ctx context.Context, p place, c config, log *slog.Logger) (*ser
 func (s *server) listen(c config, registry *prometheus.Registry) error {
 	s.landing = s.engine.lake.NewGatherer()
 	s.metrics = newPassMetrics(registry)
+	s.lag.register(registry)
 	door, err := c.door()
 	if err != nil {
 		return err
@@ -220,7 +236,7 @@ func (s *server) Close() error {
 	s.endSources()
 	errCapture := errors.Join(s.capture.Close(ctx), s.front.Shutdown(ctx), s.landing.Close(ctx))
 	s.stop()
-	errControl := errors.Join(s.control.Close(ctx), s.closeSQL(ctx))
+	errControl := errors.Join(s.control.Close(ctx), s.closeWeb(ctx), s.closeSQL(ctx))
 	s.loops.Wait()
 	if r, err := s.engine.Sync(ctx, func(progress) {}); err != nil {
 		s.log.Warn("left for the next start", "reason", err)
@@ -239,8 +255,10 @@ func (s *server) follow(ctx context.Context) {
 		start := time.Now()
 		s.landed.Store(0)
 		early := s.full
+		s.lag.begin()
 		r, err := s.engine.Sync(ctx, func(progress) {})
 		s.metrics.pass(r, err, time.Since(start))
+		s.flow.passed(err)
 		switch {
 		case ctx.Err() != nil:
 			return
@@ -250,6 +268,7 @@ func (s *server) follow(ctx context.Context) {
 			s.log.Error("sync", "error", err, "again_in", pause)
 		default:
 			pause = s.every
+			s.lag.end()
 			if r.Loaded > 0 {
 				tell(s.loaded)
 				s.log.Info("loaded", "rows", r.Loaded, "tables", len(r.Tables), "repeats", r.Repeats, "conflicts", r.Conflicts, "errors", r.Errors, "rejected", r.Rejected, "took", time.Since(start).Round(time.Millisecond))
@@ -291,6 +310,7 @@ type waker struct {
 func (w waker) Append(ctx context.Context, packed []byte, size int) (arbalest.Receipt, error) {
 	r, err := w.Gatherer.Append(ctx, packed, size)
 	if err == nil {
+		w.server.lag.land()
 		tell(w.server.wake)
 		if landed := w.server.landed.Add(int64(size)); w.enough > 0 && landed >= w.enough {
 			tell(w.server.full)

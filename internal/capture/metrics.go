@@ -8,6 +8,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	dto "github.com/prometheus/client_model/go"
 
 	"arbalest"
 )
@@ -95,4 +96,39 @@ func (m *metrics) segment(size int, took time.Duration, err error) {
 	}
 	m.size.Observe(float64(size))
 	m.written.Observe(took.Seconds())
+}
+
+// A Reading is what a handler has counted since it was made.
+type Reading struct {
+	Accepted, Rejected float64 // events
+	// Answers counts answers by how long they took: Answers[i] took at most
+	// Bounds[i] seconds, and the last took longer.
+	Answers []float64
+	Bounds  []float64
+}
+
+// Reading reads the counters, which costs some microseconds and holds up nobody.
+func (h *Handler) Reading() Reading {
+	r := Reading{Accepted: valueOf(h.metrics.accepted)}
+	for _, c := range h.metrics.rejects {
+		r.Rejected += valueOf(c)
+	}
+	var m dto.Metric
+	if h.metrics.answered.Write(&m) != nil {
+		return r
+	}
+	before := uint64(0)
+	for _, b := range m.GetHistogram().GetBucket() {
+		r.Bounds = append(r.Bounds, b.GetUpperBound())
+		r.Answers = append(r.Answers, float64(b.GetCumulativeCount()-before))
+		before = b.GetCumulativeCount()
+	}
+	r.Answers = append(r.Answers, float64(m.GetHistogram().GetSampleCount()-before))
+	return r
+}
+
+func valueOf(c prometheus.Counter) float64 {
+	var m dto.Metric
+	_ = c.Write(&m) // a counter's does not fail
+	return m.GetCounter().GetValue()
 }

@@ -164,6 +164,10 @@ func (s statement) describe(ctx context.Context, conn *sql.Conn) ([]Column, erro
 		}
 		return columns, nil
 	}
+	names := s.columns
+	if len(s.parameters) > 0 && len(names) == 1 && names[0] == "unknown" {
+		names = nil // a table function has a parameter, and DuckDB would bind that first
+	}
 	rows, err := conn.QueryContext(ctx, "DESCRIBE SELECT * FROM (\n"+s.text+"\n)", make([]any, len(s.parameters))...)
 	if err != nil {
 		return nil, err
@@ -175,15 +179,15 @@ func (s statement) describe(ctx context.Context, conn *sql.Conn) ([]Column, erro
 		if err := rows.Scan(&name, &kind, &ignored[0], &ignored[1], &ignored[2], &ignored[3]); err != nil {
 			return nil, err
 		}
-		if len(columns) < len(s.columns) {
-			name = s.columns[len(columns)]
+		if len(columns) < len(names) {
+			name = names[len(columns)]
 		}
 		columns = append(columns, Column{Name: name, Type: kind, Kind: kindOf(kind)})
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err
 	}
-	if len(columns) != len(s.columns) {
+	if names != nil && len(columns) != len(names) {
 		return nil, fmt.Errorf("%w: the statement has %d columns by one account and %d by another: give each a name of its own", arbalest.ErrInvalid, len(s.columns), len(columns))
 	}
 	return columns, nil

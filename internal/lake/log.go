@@ -45,6 +45,14 @@ func (l *Lake) Head(ctx context.Context) (arbalest.Seq, error) {
 	return done, nil
 }
 
+// Known returns the newest commit that this process knows to be done, without
+// asking the store: Head may know of a newer one.
+func (l *Lake) Known() arbalest.Seq {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.head
+}
+
 // Hint tells the lake that a commit is done, as a warehouse's journal knows, so
 // that Head need not look before it.
 func (l *Lake) Hint(done arbalest.Seq) {

@@ -241,6 +241,8 @@ func (w *rewriting) called(t token) bool {
 		w.at++
 		w.sql("pg.main._pg_series") // rows, not a list
 		return true
+	case name == "format", name == "to_char", name == "to_date", name == "to_timestamp":
+		return w.formatted(name)
 	case w.catalog.macros[name]:
 		w.at++
 		w.sql("pg.main." + name)

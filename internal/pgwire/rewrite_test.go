@@ -28,6 +28,9 @@ func TestRewrite(t *testing.T) {
 		{"SELECT a::\"char\", b::oid", "SELECT a :: VARCHAR , b :: BIGINT"},
 		{"SELECT current_setting('server_version_num'), pg_backend_pid(), current_user", "SELECT '130000' , 7 , 'arbalest'"},
 		{"SELECT '{1,\"a b\",NULL}'::text[]", "SELECT ['1', 'a b', NULL] ::text[]"},
+		{"SELECT format('%s.%I', a, b), format('{}', a)", "SELECT printf ( '%s.%s' , a, b), format('{}', a)"},
+		{"SELECT to_timestamp(f(a, ')'), 'YYYY-MM-DD HH24:MI:SS.US'), to_timestamp(1.5), to_date(a, 'DD.MM.YYYY') FROM t", "SELECT strptime (f(a, ')'), '%Y-%m-%d %H:%M:%S.%f') , to_timestamp(1.5), strptime (a, '%d.%m.%Y') ::DATE FROM t"},
+		{"SELECT to_char(a, 'HH24 \"Uhr\"'), to_char(", "SELECT strftime (a, '%H Uhr') , to_char("},
 		{"SELECT a ~* 'B''c'", "SELECT a ~ '(?is).*(?:B''c).*'"},
 	} {
 		got, _ := r.rewrite(tokenize(test[0]))

@@ -43,6 +43,26 @@ public class Jdbc {
         return out;
     }
 
+    /** Asks the catalog what Metabase does when it synchronizes: tables, their columns' types, keys between them, rights. */
+    static void bi(Connection c) throws SQLException {
+        Statement s = c.createStatement();
+        s.execute("SET SESSION TIMEZONE TO 'UTC'");
+        want("zone", column(s.executeQuery("show timezone"), "TimeZone"), List.of("UTC"));
+        want("kinds", column(s.executeQuery("SELECT c.relname AS name FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON c.relnamespace = n.oid"
+            + " LEFT JOIN pg_catalog.pg_description AS d ON c.oid = d.objoid AND d.objsubid = 0 AND d.classoid = 'pg_class'::regclass"
+            + " LEFT JOIN pg_stat_user_tables AS u ON n.nspname = u.schemaname AND c.relname = u.relname"
+            + " WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND c.relkind IN ('r', 'p', 'v', 'f', 'm') AND n.nspname IN ('main')"), "name"), List.of("user_created"));
+        want("types", column(s.executeQuery("SELECT CASE WHEN c.udt_schema IN ('public', 'pg_catalog') THEN format('%s', c.udt_name) ELSE format('\"%s\".\"%s\"', c.udt_schema, c.udt_name) END AS type"
+            + " FROM information_schema.columns c WHERE c.table_schema !~ '^information_schema|pg_' AND c.table_schema IN ('main') AND c.column_name IN ('email_address', 'event_time', 'plan_seats')"
+            + " AND col_description(CAST(CAST(format('%I.%I', CAST(c.table_schema AS text), CAST(c.table_name AS text)) AS regclass) AS oid), c.ordinal_position) IS NULL ORDER BY c.column_name"), "type"),
+            List.of("text", "timestamp", "int8"));
+        want("keys", column(s.executeQuery("SELECT a.attname AS name FROM pg_constraint c JOIN pg_class t ON c.conrelid = t.oid JOIN pg_attribute a ON a.attrelid = t.oid"
+            + " WHERE c.contype = 'f'::char AND a.attnum = ANY(c.conkey)"), "name"), List.of());
+        want("selectable", column(s.executeQuery("SELECT t.tablename AS name FROM pg_catalog.pg_tables t WHERE t.schemaname = 'main' AND has_schema_privilege(current_user, t.schemaname, 'usage')"
+            + " AND has_any_column_privilege(current_user, '\"' || replace(t.schemaname, '\"', '\"\"') || '\".\"' || t.tablename || '\"', 'select')"), "name"), List.of("user_created"));
+        want("week", column(s.executeQuery("SELECT count(*) AS n FROM main.user_created WHERE event_time >= date_trunc('week', NOW() + INTERVAL '-1 week') AND event_time < date_trunc('day', NOW() + INTERVAL '2 day')"), "n"), List.of("2"));
+    }
+
     public static void main(String[] args) throws Exception {
         String url = "jdbc:postgresql://" + args[0] + "/arbalest", sql = Files.readString(Path.of(args[1]));
         for (String more : new String[] {"?user=arbalest", "?user=arbalest&prepareThreshold=-1"}) { // text, and binary
@@ -67,6 +87,7 @@ public class Jdbc {
                 want("none", none.next(), false);
             }
             want("types", column(d.getTypeInfo(), "TYPE_NAME").contains("timestamptz"), true);
+            bi(c);
             want("rights", column(d.getTablePrivileges(null, "main", "user_created"), "PRIVILEGE"), List.of("SELECT"));
             PreparedStatement p = c.prepareStatement("SELECT email_address FROM user_created WHERE plan_seats = ? AND plan_price = ? AND event_time < ?");
             for (int i = 0; i < 8; i++) {

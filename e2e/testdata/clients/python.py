@@ -63,6 +63,17 @@ elif client == 'sqlalchemy':
         want('keys', (i.get_pk_constraint('user_created')['constrained_columns'], i.get_foreign_keys('user_created'), i.get_indexes('user_created')), ([], [], []))
         t = sa.Table('user_created', sa.MetaData(), autoload_with=c)
         want('select', c.execute(sa.select(t.c.email_address).where(t.c.plan_seats == 4)).fetchall(), [('joe@doe.com',)])
+    # as Superset goes about it: a schema at connection, comments and constraints, time grains between times that are given as text
+    e = sa.create_engine('postgresql+psycopg2://arbalest@%s:%s/arbalest' % (host, port), connect_args={'options': '-csearch_path=main'})
+    with e.connect() as c:
+        i = sa.inspect(c)
+        want('comment', i.get_table_comment('user_created', 'main'), {'text': None})
+        want('constraints', (i.get_unique_constraints('user_created', 'main'), i.get_check_constraints('user_created', 'main')), ([], []))
+        at = "TO_TIMESTAMP('%s-01-01 00:00:00.000000', 'YYYY-MM-DD HH24:MI:SS.US')"
+        for grain in ('second', 'minute', 'hour', 'day', 'week', 'month', 'quarter', 'year'):
+            q = "SELECT DATE_TRUNC('%s', event_time) AS __timestamp, COUNT(*) AS count FROM main.user_created WHERE event_time >= %s AND event_time < %s GROUP BY DATE_TRUNC('%s', event_time) ORDER BY count DESC LIMIT 10000"
+            rows = c.exec_driver_sql(q % (grain, at % 2020, at % 2035, grain)).fetchall()
+            want(grain, (sum(n for _, n in rows), type(rows[0][0])), (2, datetime.datetime))
 else:
     import pyodbc
     for more in ('', 'UseDeclareFetch=1;Fetch=100;'):

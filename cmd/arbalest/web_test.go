@@ -1,0 +1,247 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"html"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"arbalest"
+	"arbalest/internal/web"
+)
+
+// placeOf makes a place that has these files.
+func placeOf(t *testing.T, files map[string]string) place {
+	t.Helper()
+	p := place{dir: t.TempDir()}
+	for name, text := range files {
+		path := filepath.Join(p.dir, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(text), 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return p
+}
+
+// startPages starts a serve with pages on a place.
+func startPages(t *testing.T, p place) *server {
+	t.Helper()
+	c, err := p.read()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Listen, c.SQL.Listen, c.Web.Listen = "127.0.0.1:0", "off", "127.0.0.1:0"
+	s, err := startServer(t.Context(), p, c, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// end closes a serve.
+func (s *server) end(t *testing.T) {
+	t.Helper()
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// fetch gets a page, or posts a form to it, and returns its text without
+// entities.
+func (s *server) fetch(t *testing.T, path string, form url.Values) string {
+	t.Helper()
+	var resp *http.Response
+	var err error
+	if form == nil {
+		resp, err = http.Get(s.web.url + path)
+	} else {
+		resp, err = http.PostForm(s.web.url+path, form)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := html.UnescapeString(string(b))
+	if resp.StatusCode != http.StatusOK {
+		t.Errorf("%s: %s: %s", path, resp.Status, text)
+	}
+	return text
+}
+
+// load posts events and waits until they are in SQL.
+func (s *server) load(t *testing.T, lines ...string) {
+	t.Helper()
+	var answer struct {
+		Receipt string `json:"receipt"`
+		State   string `json:"state"`
+	}
+	d := demo{server: s}
+	if err := d.call(t.Context(), http.MethodPost, "/v1/events", strings.Join(lines, "\n"), &answer); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.call(t.Context(), http.MethodGet, "/v1/receipts/"+answer.Receipt+"?wait=30s", "", &answer); err != nil || answer.State != "loaded" {
+		t.Fatalf("%s, %v", answer.State, err)
+	}
+}
+
+var (
+	placeLink = regexp.MustCompile(`/rejected/one\?place=([^"]+)"`)
+	lineLink  = regexp.MustCompile(`/tables/order_placed/line\?[^"]+`)
+)
+
+func TestPagesTellWhatIsThere(t *testing.T) {
+	s := startPages(t, placeOf(t, map[string]string{
+		"events/order.yaml": "events:\n  order.placed:\n    columns:\n      - {name: amount, type: integer}\n      - {name: never, type: date}\n    required: [amount]\n    contract: {columns: evolve, data_type: evolve}\n",
+		"models/orders.sql": "-- materialized: table\n-- tests: not_null(amount)\nSELECT amount FROM order_placed\n",
+	}))
+	defer s.end(t)
+	for _, path := range []string{"/", "/events", "/tables", "/rejected", "/runs", "/store"} {
+		if text := s.fetch(t, path, nil); !strings.Contains(text, "curl -d") || !strings.Contains(text, s.url) {
+			t.Errorf("%s is empty and has no line of curl for %s", path, s.url)
+		}
+	}
+	s.load(t,
+		`{"event":"order.placed","id":"a","timestamp":"2026-01-02T03:04:05Z","data":{"amount":7,"<b>new":"x"}}`,
+		`{"event":"order.placed","id":"b","timestamp":"2026-01-02T04:04:05Z","data":{"amount":"many"}}`,
+		`{"event":"order.placed","id":"c","timestamp":"yesterday","data":{"amount":3}}`)
+	time.Sleep(countsForLeast + 100*time.Millisecond) // for as long what was made is good
+	for path, wants := range map[string][]string{
+		"/":                    {"order.placed"},
+		"/events":              {"order.placed", "2026-01-02 03h", "2026-01-02 04h"},
+		"/events/order.placed": {"<b>new", "not defined", "events/order.yaml:3:5", "never", `"many" is not an INTEGER`, `"id":"b"`, "order_placed"},
+		"/tables":              {"order_placed", "<td class=\"n\">0\u00a0B</td>", "2026-01-02"},
+		"/tables/order_placed": {"amount", "INTEGER", `"many"`, "not in the table", "2026-01-02 03h: 1"},
+		"/rejected":            {"bad_time", "order.placed", "yesterday"},
+		"/models":              {"orders", "order_placed", "1, not run"},
+		"/models/orders":       {"SELECT amount FROM order_placed", "not_null(amount)"},
+		"/store":               {"partitions", "order.placed", "0.023"},
+	} {
+		text := s.fetch(t, path, nil)
+		for _, want := range wants {
+			if !strings.Contains(text, want) {
+				t.Errorf("%s does not have %q:\n%s", path, want, text)
+			}
+		}
+	}
+	link := lineLink.FindString(s.fetch(t, "/tables/order_placed", nil))
+	if text := s.fetch(t, link, nil); !strings.Contains(text, `"amount":"many"`) {
+		t.Errorf("%s: %s", link, text)
+	}
+	if resp, err := http.Get(s.web.url + "/tables/order_placed/line?line=1&object=_log/00000000000000000001.json"); err != nil || resp.StatusCode != 404 {
+		t.Errorf("a line that no error is about: %v, %v", resp.Status, err)
+	}
+	var flow web.Flow
+	if err := json.Unmarshal([]byte(s.fetch(t, "/flow.json", nil)), &flow); err != nil || !flow.Ever || len(flow.At) != web.FlowSeconds-1 || len(flow.Names) != 1 || flow.Names[0].Name != "order.placed" {
+		t.Errorf("flow: %v, %+v", err, flow.Names)
+	}
+}
+
+func TestPagesReplayWhatIsMended(t *testing.T) {
+	p := placeOf(t, map[string]string{"arbalest.yaml": "limits: {event: 1KiB}\n"})
+	s := startPages(t, p)
+	large := fmt.Sprintf(`{"event":"big","id":"a","data":{"text":%q}}`, strings.Repeat("x", 2000))
+	s.load(t, large, `{"event":"small","id":"b","data":{}}`, `{"event":"small","id":"c","timestamp":"x"}`)
+	text := s.fetch(t, "/rejected?event=big", nil)
+	link := placeLink.FindStringSubmatch(text)
+	if link == nil {
+		t.Fatalf("no link to what was rejected: %s", text)
+	}
+	ref, err := url.QueryUnescape(link[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text := s.fetch(t, "/rejected/bytes?place="+url.QueryEscape(ref), nil); text != large {
+		t.Errorf("the bytes are %s", text)
+	}
+	if text := s.fetch(t, "/rejected/replay", url.Values{"place": {ref}}); !strings.Contains(text, "0 of 1 were replayed") || !strings.Contains(text, "event_too_large") {
+		t.Errorf("before it is mended: %s", text)
+	}
+	s.end(t)
+	if err := os.WriteFile(filepath.Join(p.dir, "arbalest.yaml"), []byte("limits: {event: 1MiB}\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	s = startPages(t, p)
+	defer s.end(t)
+	if text := s.fetch(t, "/rejected/replay", url.Values{"place": {ref}, "dry": {"1"}}); !strings.Contains(text, "1 of 1 would be replayed") {
+		t.Errorf("a try: %s", text)
+	}
+	if text := s.fetch(t, "/rejected/replay", url.Values{"event": {"b*"}}); !strings.Contains(text, "1 of 1 were replayed: 1 events accepted, 1 new rows in SQL") {
+		t.Errorf("a replay: %s", text)
+	}
+	if text := s.fetch(t, "/rejected/replay", url.Values{"place": {ref}}); !strings.Contains(text, "replayed before") {
+		t.Errorf("a second one: %s", text)
+	}
+	if text := s.fetch(t, "/rejected", nil); strings.Contains(text, "event_too_large</td>") || !strings.Contains(text, "bad_time") {
+		t.Errorf("what is left: %s", text)
+	}
+}
+
+func TestPagesRunTests(t *testing.T) {
+	s := startPages(t, placeOf(t, map[string]string{"models/orders.sql": "-- materialized: view\n-- tests: not_null(amount)\nSELECT amount FROM order_placed\n"}))
+	defer s.end(t)
+	s.load(t, `{"event":"order.placed","id":"a","data":{"amount":7}}`, `{"event":"order.placed","id":"b","data":{}}`)
+	if _, err := s.engine.Build(t.Context(), modelRequest{}, func(progress) {}); err != nil {
+		t.Fatal(err)
+	}
+	if text := s.fetch(t, "/models/orders/test", url.Values{"x": {""}}); !strings.Contains(text, ">fails</span></td><td class=\"n\">1</td>") {
+		t.Error(text)
+	}
+}
+
+func TestPagesNeedAPasswordElsewhere(t *testing.T) {
+	start := func(c webConfig) (*server, error) {
+		return startServer(t.Context(), place{dir: t.TempDir()}, config{Listen: "127.0.0.1:0", SQL: sqlConfig{Listen: "off"}, Web: c}, slog.New(slog.DiscardHandler))
+	}
+	if _, err := start(webConfig{Listen: "0.0.0.0:0"}); !errors.Is(err, arbalest.ErrInvalid) || !strings.Contains(err.Error(), "password") {
+		t.Errorf("all addresses, no password: %v", err)
+	}
+	if _, err := start(webConfig{Listen: "127.0.0.1:0", Password: "${ARBALEST_TEST_NO_SUCH_VARIABLE}"}); !errors.Is(err, arbalest.ErrInvalid) {
+		t.Errorf("a variable that is not set: %v", err)
+	}
+	t.Setenv("ARBALEST_TEST_PASSWORD", "s3cret")
+	s, err := start(webConfig{Listen: "0.0.0.0:0", Password: "${ARBALEST_TEST_PASSWORD}"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, port, _ := net.SplitHostPort(strings.TrimPrefix(s.web.url, "http://"))
+	for password, want := range map[string]int{"s3cret": 200, "${ARBALEST_TEST_PASSWORD}": 401} {
+		req, _ := http.NewRequest("GET", "http://127.0.0.1:"+port+"/", nil)
+		req.SetBasicAuth(web.User, password)
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil || resp.StatusCode != want {
+			t.Errorf("password %s: %v, %v", password, resp, err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	if s, err = start(webConfig{Listen: "off"}); err != nil || s.web != nil {
+		t.Fatalf("off: %v", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	if _, err := start(webConfig{Listen: ln.Addr().String()}); err == nil || !strings.Contains(err.Error(), "--web") {
+		t.Errorf("an address that is taken, and was asked for: %v", err)
+	}
+}
