@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"strconv"
@@ -43,11 +44,18 @@ type surveyed struct {
 	decode.Survey
 	first, last arbalest.Hour // of event time
 	discarded   discards
+	keep        int      // so many of the newest lines are kept
+	newest      [][]byte // lines, the newest first
 }
 
 // readEvents surveys the newest events of a name, at most so many and a few more,
 // and none from before a time. What has not been sorted yet is not among them.
 func readEvents(ctx context.Context, l *lake.Lake, store blob.Store, event arbalest.EventName, since time.Time, most int64) (*surveyed, error) {
+	s := &surveyed{}
+	return s, s.read(ctx, l, store, event, since, most)
+}
+
+func (s *surveyed) read(ctx context.Context, l *lake.Lake, store blob.Store, event arbalest.EventName, since time.Time, most int64) error {
 	prefix := string(event) + "/"
 	after := ""
 	if !since.IsZero() {
@@ -56,11 +64,10 @@ func readEvents(ctx context.Context, l *lake.Lake, store blob.Store, event arbal
 	var keys []arbalest.Key
 	for info, err := range store.List(ctx, arbalest.Key(prefix), arbalest.Key(after)) {
 		if err != nil {
-			return nil, fmt.Errorf("list events of %s: %w", event, err)
+			return fmt.Errorf("list events of %s: %w", event, err)
 		}
 		keys = append(keys, info.Key)
 	}
-	s := &surveyed{}
 	var lines []byte
 	for i := len(keys) - 1; i >= 0 && s.Events() < most; i-- {
 		parts := strings.SplitN(strings.TrimPrefix(string(keys[i]), prefix), "/", 3)
@@ -72,17 +79,27 @@ func readEvents(ctx context.Context, l *lake.Lake, store blob.Store, event arbal
 			continue // it is not ours
 		}
 		if lines, err = l.AppendLines(ctx, lines[:0], keys[i]); err != nil {
-			return nil, err
+			return err
 		}
 		if s.last == 0 {
 			s.last = hour
 		}
 		s.first = hour
 		if err := s.add(lines); err != nil {
-			return nil, fmt.Errorf("read %s: %w", keys[i], err)
+			return fmt.Errorf("read %s: %w", keys[i], err)
 		}
+		s.remember(lines)
 	}
-	return s, nil
+	return nil
+}
+
+// remember keeps the last lines of an object.
+func (s *surveyed) remember(lines []byte) {
+	for len(lines) > 0 && len(s.newest) < s.keep {
+		start := bytes.LastIndexByte(lines[:len(lines)-1], '\n') + 1
+		s.newest = append(s.newest, bytes.TrimSpace(bytes.Clone(lines[start:])))
+		lines = lines[:start]
+	}
 }
 
 // add adds an object's lines.
