@@ -49,6 +49,7 @@ var mayImport = map[string][]string{
 	"pipeline":                        {"internal/blob", "internal/decode", "internal/strict", "internal/warehouse"},
 	"cmd/arbalest":                    {"connect", "internal/archive", "internal/blob", "internal/capture", "internal/decode", "internal/duckdb", "internal/form", "internal/hook", "internal/keys", "internal/lake", "internal/load", "internal/model", "internal/pgwire", "internal/policy", "internal/shell", "internal/source", "internal/strict", "internal/warehouse", "pipeline"},
 	"bench":                           {"internal/archive", "internal/blob", "internal/capture", "internal/decode", "internal/duckdb", "internal/lake", "internal/load"},
+	"bench/amplab":                    {"connect", "internal/blob", "internal/capture", "internal/lake", "internal/load", "internal/postgres/postgrestest", "internal/warehouse"},
 	"e2e":                             {},
 }
 
