@@ -14,13 +14,18 @@ import (
 
 	"arbalest"
 	"arbalest/internal/capture"
+	"arbalest/internal/load"
 	"arbalest/internal/postgres/postgrestest"
+	"arbalest/internal/redshift"
+	"arbalest/internal/redshift/redshifttest"
+	"arbalest/internal/warehouse"
 	"arbalest/pipeline"
 )
 
-// onWarehouses runs a test on a place with each warehouse that there is.
+// onWarehouses runs a test on a place with each warehouse that there is. Redshift
+// is an emulator, which the engine is given as it is.
 func onWarehouses(t *testing.T, test func(t *testing.T, e *engine, take func(string))) {
-	for _, kind := range []string{"duckdb", "postgres"} {
+	for _, kind := range []string{"duckdb", "postgres", "redshift"} {
 		t.Run(kind, func(t *testing.T) {
 			p := place{dir: t.TempDir()}
 			c := config{Events: map[string]eventConfig{"order": {Columns: []columnConfig{{Name: "amount", Type: "DECIMAL(12,2)"}}}}}
@@ -32,6 +37,22 @@ func onWarehouses(t *testing.T, test func(t *testing.T, e *engine, take func(str
 				t.Fatal(err)
 			}
 			defer e.Close()
+			if kind == "redshift" {
+				server := redshifttest.Start(t)
+				db, err := redshift.Open(t.Context(), server.URL(), redshift.Options{Bucket: server.NewBucket(), IAMRole: "arn:aws:iam::123456789012:role/loader"})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := e.warehouse.Close(); err != nil {
+					t.Fatal(err)
+				}
+				w := warehouse.New(db)
+				declared, err := c.tables()
+				if err != nil {
+					t.Fatal(err)
+				}
+				e.warehouse, e.database, e.duck, e.alone, e.loader = w, db, nil, false, load.New(e.lake, w, load.Options{Declared: declared})
+			}
 			h, err := capture.New(capture.Options{Appender: e.lake.NewWriter()})
 			if err != nil {
 				t.Fatal(err)
@@ -116,7 +137,7 @@ func TestEventsAndTablesFollowTheBooks(t *testing.T) {
 		if err != nil || len(tables.Tables) != 2 {
 			t.Fatalf("%+v, %v", tables, err)
 		}
-		if l := tables.Tables[1]; l.Table != "order" || l.Kind != "event" || l.Event != "order" || *l.Rows != 1 || l.Columns != 5 || l.Bytes == nil || l.Repeats != 1 || l.Errors != 1 || l.LoadedAt == nil || l.Last.Hour() != 6 {
+		if l := tables.Tables[1]; l.Table != "order" || l.Kind != "event" || l.Event != "order" || *l.Rows != 1 || l.Columns != 5 || (l.Bytes == nil) != (e.database.Dialect().Name == "redshift") || l.Repeats != 1 || l.Errors != 1 || l.LoadedAt == nil || l.Last.Hour() != 6 {
 			t.Errorf("%+v", l)
 		}
 		table, err := e.Table(ctx, tableRequest{Table: "order", Limit: 1})

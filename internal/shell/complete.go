@@ -68,7 +68,10 @@ func (c Catalog) complete(before, after string) (typed string, candidates []stri
 	case slices.Contains([]string{"FROM", "JOIN", "DESCRIBE", "SUMMARIZE", "TABLE"}, last), last == "," && inFrom(words):
 		candidates = c.tables()
 	default:
-		candidates = append(c.columns(statement), c.tables()...)
+		candidates = c.columns(statement)
+		if typed != "" {
+			candidates = append(candidates, c.tables()...)
+		}
 		if typed != "" && typed[0] != '"' {
 			for _, k := range keywords {
 				candidates = append(candidates, inCaseOf(k, typed))
