@@ -149,7 +149,8 @@ type propertyLine struct {
 }
 
 // Event implements operator. It reads so many of the newest events that are
-// sorted as it is asked to, and lists their hours only.
+// sorted as it is asked to, of sampledObjects objects at most, and lists their
+// hours only.
 func (e *engine) Event(ctx context.Context, r eventRequest) (eventReport, error) {
 	all, err := e.Events(ctx)
 	if err != nil {
@@ -164,7 +165,7 @@ func (e *engine) Event(ctx context.Context, r eventRequest) (eventReport, error)
 	if err != nil {
 		return eventReport{}, err
 	}
-	s := &surveyed{keep: r.Examples}
+	s := &surveyed{objects: sampledObjects, keep: r.Examples}
 	if err := s.read(ctx, e.lake, e.store, r.Event, from, r.Sample); err != nil {
 		return eventReport{}, err
 	}
@@ -178,23 +179,27 @@ func (e *engine) Event(ctx context.Context, r eventRequest) (eventReport, error)
 	return report, nil
 }
 
-// newestHours returns from which hour on the journal has so many events; the
-// first hour, where it has not so many.
+// sampledObjects is how many objects of a name are read, and hours listed, for
+// its properties: on S3 each costs money and time.
+const sampledObjects = 100
+
+// newestHours returns from which hour on the journal has so many events, or has
+// as many hours as are looked at; the first hour, where it has not so many.
 func (e *engine) newestHours(ctx context.Context, l eventLine, events int64) (from time.Time, err error) {
-	var sum int64
-	query := fmt.Sprintf(`SELECT hour, CAST(sum(stored) AS BIGINT) FROM arbalest.journal WHERE event = $1 AND stored > 0 GROUP BY hour ORDER BY hour DESC LIMIT %d`, events)
+	hours, sum := 0, int64(0)
+	query := fmt.Sprintf(`SELECT hour, CAST(sum(stored) AS BIGINT) FROM arbalest.journal WHERE event = $1 AND stored > 0 GROUP BY hour ORDER BY hour DESC LIMIT %d`, sampledObjects)
 	err = e.database.Query(ctx, query, func(v []any) error {
 		if hour := timeIn(v[0]); sum < events && hour != nil {
 			from = *hour
 		}
 		n, _ := v[1].(int64)
-		sum += n
+		hours, sum = hours+1, sum+n
 		return nil
 	}, string(l.Event))
 	if err != nil && !errors.Is(err, arbalest.ErrUnknown) {
 		return from, fmt.Errorf("read arbalest.journal: %w", err)
 	}
-	if sum < events && l.First != nil {
+	if sum < events && hours < sampledObjects && l.First != nil {
 		from = *l.First
 	}
 	return from, nil

@@ -93,6 +93,11 @@ func (e *engine) status(ctx context.Context, progress load.Progress) (statusRepo
 	if err != nil {
 		return r, err
 	}
+	if r.Commit > 0 {
+		if c, err := e.lake.Commit(ctx, r.Commit); err == nil {
+			r.Newest = &c.Time
+		}
+	}
 	infos, err := e.lake.Landing(ctx)
 	if err != nil {
 		return r, err
@@ -171,11 +176,6 @@ func (e *engine) pending(ctx context.Context, p load.Progress, books ledger, r *
 			for _, x := range c.Rejected {
 				books.line(x.Event, x.Hour).Rejected += x.Events
 			}
-		}
-	}
-	if head > 0 {
-		if c, err := e.lake.Commit(ctx, head); err == nil {
-			r.Newest = &c.Time
 		}
 	}
 	return nil

@@ -24,7 +24,8 @@ func newEvents() *cobra.Command {
 		Long: `Lists the names of events, each with its figures in the books, how many have a
 time in the last 24 hours, and the hours of its earliest and latest event. Of one
 name it shows what properties its newest events have, and the newest events, of
-those that are sorted. As csv these are the properties, as ndjson the events.`,
+those that are sorted, from 100 objects at most. As csv it gives the properties,
+as ndjson the events.`,
 		Example: "  arbalest events --data DIR\n  arbalest events user.created --data DIR --examples 1\n  arbalest events user.created --data DIR --format ndjson --examples 100",
 		Args:    atMostOne("one event's name"),
 	}

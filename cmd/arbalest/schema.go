@@ -44,6 +44,7 @@ type surveyed struct {
 	decode.Survey
 	first, last arbalest.Hour // of event time
 	discarded   discards
+	objects     int      // that are read at most; 0 for as many as it takes
 	keep        int      // so many of the newest lines are kept
 	newest      [][]byte // lines, the newest first
 }
@@ -69,7 +70,7 @@ func (s *surveyed) read(ctx context.Context, l *lake.Lake, store blob.Store, eve
 		keys = append(keys, info.Key)
 	}
 	var lines []byte
-	for i := len(keys) - 1; i >= 0 && s.Events() < most; i-- {
+	for i, read := len(keys)-1, 0; i >= 0 && s.Events() < most && (s.objects == 0 || read < s.objects); i-- {
 		parts := strings.SplitN(strings.TrimPrefix(string(keys[i]), prefix), "/", 3)
 		if len(parts) < 3 {
 			continue
@@ -89,6 +90,7 @@ func (s *surveyed) read(ctx context.Context, l *lake.Lake, store blob.Store, eve
 			return fmt.Errorf("read %s: %w", keys[i], err)
 		}
 		s.remember(lines)
+		read++
 	}
 	return nil
 }
