@@ -265,3 +265,40 @@ func TestModelsAndRunsAreShown(t *testing.T) {
 		}
 	})
 }
+
+// TestShellOnOtherWarehouses holds that what the shell asks of the catalog is
+// SQL that PostgreSQL and Redshift know, too; e2e has DuckDB.
+func TestShellOnOtherWarehouses(t *testing.T) {
+	onWarehouses(t, func(t *testing.T, e *engine, take func(string)) {
+		if e.alone {
+			return // the session would close it
+		}
+		take(`{"event":"order","id":"1","data":{"amount":1.5}}`)
+		if _, err := e.Sync(t.Context(), func(progress) {}); err != nil {
+			t.Fatal(err)
+		}
+		var out, errs bytes.Buffer
+		s := session{place: &e.place, op: e, out: &out, errs: &errs, format: "csv"}
+		for command, want := range map[string]string{`\dt`: "schema,name,kind\npublic,order,table\n", `\d Public.Order`: "column,type\nevent_id,", `\d`: "arbalest,books,view\n"} {
+			out.Reset()
+			if err := s.command(t.Context(), command, nil); err != nil || !strings.Contains(out.String(), want) {
+				t.Errorf("%s: %q, %v", command, &out, err)
+			}
+		}
+		if err := s.command(t.Context(), `\d nope`, nil); !errors.Is(err, arbalest.ErrUnknown) {
+			t.Error(err)
+		}
+		c, err := s.catalog(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, table := range c.Tables {
+			if table.Schema == "" && (table.Name != "order" || strings.Join(table.Columns, " ") != "event_id event_time received_at event_hash amount") {
+				t.Errorf("%+v", table)
+			}
+		}
+		if len(c.Tables) < 5 {
+			t.Errorf("%d tables to complete", len(c.Tables))
+		}
+	})
+}
