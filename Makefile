@@ -10,7 +10,7 @@ VERSITYGW := v1.8.0
 # CLIENTS are PostgreSQL's, of the tests, as Debian calls them; psql comes with the server, and JDBC needs a JDK.
 CLIENTS := python3-psycopg2 python3-sqlalchemy python3-pyodbc odbc-postgresql libpostgresql-jdbc-java
 
-.PHONY: all build demo test check bench soak fuzz compiler tools codemirror uplot clean
+.PHONY: all build demo test check bench amplab soak fuzz compiler tools codemirror uplot clean
 all: build
 
 build: compiler
@@ -70,6 +70,11 @@ fuzz:
 
 bench: build
 	$(GO) run ./bench
+
+# The AMPLab Big Data Benchmark on DuckDB and PostgreSQL. SCALE 1 is its data for one node: 155 million visits.
+SCALE ?= 0.01
+amplab: tools
+	$(GO) run ./bench/amplab -scale $(SCALE)
 
 soak: build
 	ARBALEST_SOAK=$(SOAK) $(GO) test -count=1 -timeout 0 -run 'Soak|Kill|Cut' -v ./e2e ./cmd/arbalest ./pipeline

@@ -24,6 +24,7 @@ var mayImport = map[string][]string{
 	"internal/decode":                 {},
 	"internal/lake":                   {"internal/blob"},
 	"internal/capture":                {"internal/decode", "internal/lake"},
+	"internal/shell":                  {},
 	"internal/strict":                 {},
 	"internal/keys":                   {"internal/capture", "internal/strict"},
 	"internal/hook":                   {"internal/capture", "internal/decode"},
@@ -48,8 +49,9 @@ var mayImport = map[string][]string{
 	"internal/redshift/redshifttest":  {"internal/blob", "internal/postgres/postgrestest"},
 	"connect":                         {"internal/blob", "internal/duckdb", "internal/load", "internal/postgres", "internal/redshift", "internal/s3", "internal/warehouse"},
 	"pipeline":                        {"internal/blob", "internal/decode", "internal/strict", "internal/warehouse"},
-	"cmd/arbalest":                    {"connect", "internal/archive", "internal/blob", "internal/capture", "internal/decode", "internal/duckdb", "internal/form", "internal/hook", "internal/keys", "internal/lake", "internal/load", "internal/model", "internal/pgwire", "internal/policy", "internal/saved", "internal/source", "internal/strict", "internal/warehouse", "internal/web", "pipeline"},
+	"cmd/arbalest":                    {"connect", "internal/archive", "internal/blob", "internal/capture", "internal/decode", "internal/duckdb", "internal/form", "internal/hook", "internal/keys", "internal/lake", "internal/load", "internal/model", "internal/pgwire", "internal/policy", "internal/saved", "internal/shell", "internal/source", "internal/strict", "internal/warehouse", "internal/web", "pipeline"},
 	"bench":                           {"internal/archive", "internal/blob", "internal/capture", "internal/decode", "internal/duckdb", "internal/lake", "internal/load"},
+	"bench/amplab":                    {"connect", "internal/blob", "internal/capture", "internal/lake", "internal/load", "internal/postgres/postgrestest", "internal/warehouse"},
 	"e2e":                             {},
 }
 
@@ -60,6 +62,7 @@ var doors = map[string][]string{
 	"github.com/duckdb/":          {"internal/duckdb", "bench"},
 	"github.com/jackc/":           {"internal/pgwire", "internal/postgres", "internal/postgres/postgrestest", "internal/redshift", "internal/redshift/redshifttest"},
 	"github.com/spf13/":           {"cmd/arbalest"},
+	"github.com/ergochat/":        {"internal/shell"},
 	"github.com/goccy/":           {"internal/strict", "pipeline", "cmd/arbalest", "internal/keys"},
 	"github.com/robfig/":          {"cmd/arbalest"},
 	"github.com/prometheus/":      {"internal/capture", "internal/hook", "cmd/arbalest"},

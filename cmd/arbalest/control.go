@@ -16,6 +16,7 @@ import (
 
 	"arbalest"
 	"arbalest/internal/warehouse"
+	"arbalest/pipeline"
 )
 
 // Commands reach the serve that has a place open over loopback, by the address
@@ -61,6 +62,9 @@ type request struct {
 
 	Pipeline pipelineRequest `json:"pipeline"`
 	Model    modelRequest    `json:"model"`
+	Event    eventRequest    `json:"event"`
+	Table    tableRequest    `json:"table"`
+	Runs     pipeline.Filter `json:"runs"`
 }
 
 // A contact is DIR/serve.json.
@@ -100,6 +104,11 @@ func listenControl(op operator, file, capture string) (*control, error) {
 	mux.HandleFunc("POST /build", c.handle(func(ctx context.Context, r request, s *stream) (any, error) { return op.Build(ctx, r.Model, s.show) }))
 	mux.HandleFunc("POST /test", c.handle(func(ctx context.Context, r request, _ *stream) (any, error) { return op.Test(ctx, r.Model) }))
 	mux.HandleFunc("POST /models", c.handle(func(ctx context.Context, r request, _ *stream) (any, error) { return op.Models(ctx, r.Model) }))
+	mux.HandleFunc("POST /events", c.handle(func(ctx context.Context, _ request, _ *stream) (any, error) { return op.Events(ctx) }))
+	mux.HandleFunc("POST /event", c.handle(func(ctx context.Context, r request, _ *stream) (any, error) { return op.Event(ctx, r.Event) }))
+	mux.HandleFunc("POST /tables", c.handle(func(ctx context.Context, _ request, _ *stream) (any, error) { return op.Tables(ctx) }))
+	mux.HandleFunc("POST /table", c.handle(func(ctx context.Context, r request, _ *stream) (any, error) { return op.Table(ctx, r.Table) }))
+	mux.HandleFunc("POST /runs", c.handle(func(ctx context.Context, r request, _ *stream) (any, error) { return op.Runs(ctx, r.Runs) }))
 	mux.HandleFunc("POST /land", c.handle(func(ctx context.Context, _ request, _ *stream) (any, error) { return nil, op.Land(ctx) }))
 	mux.HandleFunc("POST /query", c.handle(func(ctx context.Context, r request, s *stream) (any, error) { return nil, op.Query(ctx, r.SQL, s) }))
 	c.server = &http.Server{Handler: mux}

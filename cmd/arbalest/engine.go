@@ -15,6 +15,7 @@ import (
 	"arbalest/internal/lake"
 	"arbalest/internal/load"
 	"arbalest/internal/warehouse"
+	"arbalest/pipeline"
 )
 
 // An operator does what commands ask for: an engine, which has the place open,
@@ -44,6 +45,16 @@ type operator interface {
 	Models(ctx context.Context, r modelRequest) (modelsReport, error)
 	// Status tells how everything stands.
 	Status(ctx context.Context) (statusReport, error)
+	// Events lists the names of events with their figures, Event one of them with
+	// its properties and examples.
+	Events(ctx context.Context) (eventsReport, error)
+	Event(ctx context.Context, r eventRequest) (eventReport, error)
+	// Tables lists tables with their figures, Table one of them with its columns,
+	// loads and errors.
+	Tables(ctx context.Context) (tablesReport, error)
+	Table(ctx context.Context, r tableRequest) (tableReport, error)
+	// Runs lists runs of pipelines; of one that is named also the steps.
+	Runs(ctx context.Context, f pipeline.Filter) (runsReport, error)
 	// Land lets others see what was accepted and rejected before the call.
 	Land(ctx context.Context) error
 	Close() error

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"sync"
 
+	"arbalest"
 	"arbalest/connect"
 	"arbalest/internal/blob"
 	"arbalest/pipeline"
@@ -111,4 +112,22 @@ func (e *engine) Plan(ctx context.Context, r pipelineRequest) (planReport, error
 		return planReport{}, fmt.Errorf("plan %s: %w", f.Name(), errors.Join(err, s.close()))
 	}
 	return planReport{f.Name(), f.Required(), steps}, s.close()
+}
+
+// A runsReport is runs of pipelines.
+type runsReport struct {
+	Runs  []pipeline.RunLine  `json:"runs"`            // the newest first
+	Steps []pipeline.StepLine `json:"steps,omitempty"` // of the run that was named
+}
+
+// Runs implements operator.
+func (e *engine) Runs(ctx context.Context, f pipeline.Filter) (r runsReport, err error) {
+	if r.Runs, err = pipeline.Runs(ctx, e.database, f); err != nil || f.Run == "" {
+		return r, err
+	}
+	if len(r.Runs) == 0 {
+		return r, fmt.Errorf("%w: run %s: arbalest runs --limit 0 lists them all", arbalest.ErrUnknown, f.Run)
+	}
+	r.Steps, err = pipeline.Steps(ctx, e.database, f.Run)
+	return r, err
 }

@@ -11,6 +11,7 @@ import (
 	"arbalest"
 	"arbalest/connect"
 	"arbalest/internal/load"
+	"arbalest/internal/model"
 	"arbalest/pipeline"
 )
 
@@ -43,6 +44,7 @@ type statusReport struct {
 	Books    []bookLine            `json:"books"` // by event and hour
 	Balanced bool                  `json:"balanced"`
 	Runs     []pipeline.RunLine    `json:"runs,omitempty"` // the newest of each pipeline
+	Models   []model.Standing      `json:"models,omitempty"`
 }
 
 // Status implements operator. Where others load between one look and the next,
@@ -74,8 +76,11 @@ func (e *engine) status(ctx context.Context, progress load.Progress) (statusRepo
 		r.Where = e.place.where(e.config)
 	}
 	r.Loaded, r.Stalled = progress.Commit, progress.Stalled
-	books := ledger{}
-	err := e.warehouse.Books(ctx, func(b load.Book) error {
+	books, err := e.unloaded(ctx, progress, &r)
+	if err != nil {
+		return r, err
+	}
+	err = e.warehouse.Books(ctx, func(b load.Book) error {
 		l := books.line(b.Event, b.Hour)
 		l.Rejected += b.Rejected
 		l.Stored += b.Stored
@@ -88,18 +93,10 @@ func (e *engine) status(ctx context.Context, progress load.Progress) (statusRepo
 	if err != nil {
 		return r, err
 	}
-	if err := e.pending(ctx, progress, books, &r); err != nil {
-		return r, err
-	}
-	stored, rejected, err := e.lake.Unsorted(ctx)
-	if err != nil {
-		return r, err
-	}
-	for p, n := range stored {
-		books.line(p.Event, p.Hour).Stored += n
-	}
-	for p, n := range rejected {
-		books.line(p.Event, p.Hour).Rejected += n
+	if r.Commit > 0 {
+		if c, err := e.lake.Commit(ctx, r.Commit); err == nil {
+			r.Newest = &c.Time
+		}
 	}
 	infos, err := e.lake.Landing(ctx)
 	if err != nil {
@@ -114,8 +111,31 @@ func (e *engine) status(ctx context.Context, progress load.Progress) (statusRepo
 	if r.Tables, err = e.warehouse.Tables(ctx); err != nil {
 		return r, err
 	}
-	r.Runs, err = pipeline.History(ctx, e.database, runsShown)
+	if r.Runs, err = pipeline.History(ctx, e.database, runsShown); err != nil {
+		return r, err
+	}
+	r.Models, err = model.Standings(ctx, e.database)
 	return r, err
+}
+
+// unloaded is the books of what the journal, which is at progress, has not seen:
+// commits that are not loaded, and landing.
+func (e *engine) unloaded(ctx context.Context, progress load.Progress, r *statusReport) (ledger, error) {
+	books := ledger{}
+	if err := e.pending(ctx, progress, books, r); err != nil {
+		return nil, err
+	}
+	stored, rejected, err := e.lake.Unsorted(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for p, n := range stored {
+		books.line(p.Event, p.Hour).Stored += n
+	}
+	for p, n := range rejected {
+		books.line(p.Event, p.Hour).Rejected += n
+	}
+	return books, nil
 }
 
 // runsShown is how many runs of each pipeline status tells of.
@@ -156,11 +176,6 @@ func (e *engine) pending(ctx context.Context, p load.Progress, books ledger, r *
 			for _, x := range c.Rejected {
 				books.line(x.Event, x.Hour).Rejected += x.Events
 			}
-		}
-	}
-	if head > 0 {
-		if c, err := e.lake.Commit(ctx, head); err == nil {
-			r.Newest = &c.Time
 		}
 	}
 	return nil

@@ -116,8 +116,8 @@ func (f *facts) Event(ctx context.Context, name arbalest.EventName) (web.EventDe
 	if err != nil || j.stored == 0 {
 		return d, err
 	}
-	s, err := readEvents(ctx, f.engine.lake, f.engine.store, name, since, sampledEvents)
-	if err != nil {
+	s := &surveyed{objects: sampledObjects, keep: shownEvents}
+	if err := s.read(ctx, f.engine.lake, f.engine.store, name, since, sampledEvents); err != nil {
 		return d, err
 	}
 	d.Sampled, d.From, d.To = s.Events(), s.first.Time(), s.last.Time()
@@ -128,7 +128,9 @@ func (f *facts) Event(ctx context.Context, name arbalest.EventName) (web.EventDe
 		}
 		d.Properties = append(d.Properties, found)
 	}
-	d.Examples = s.newest
+	for _, line := range s.newest {
+		d.Examples = append(d.Examples, string(line))
+	}
 	return d, f.define(ctx, &d, s)
 }
 

@@ -3,14 +3,12 @@ package main
 import (
 	"bufio"
 	"encoding/csv"
-	"fmt"
+	"errors"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
-	"golang.org/x/term"
 
 	"arbalest"
 	"arbalest/internal/warehouse"
@@ -27,11 +25,7 @@ type printer interface {
 func newPrinter(format string, out *bufio.Writer, final io.Writer) (printer, error) {
 	switch format {
 	case "table":
-		width := 0
-		if f, ok := final.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-			width, _, _ = term.GetSize(int(f.Fd()))
-		}
-		return &tablePrinter{out: out, width: width}, nil
+		return &tablePrinter{out: out, width: widthOf(final)}, nil
 	case "csv":
 		return &csvPrinter{out: csv.NewWriter(out)}, nil
 	case "json":
@@ -39,7 +33,7 @@ func newPrinter(format string, out *bufio.Writer, final io.Writer) (printer, err
 	case "ndjson":
 		return &jsonPrinter{out: out, between: "\n", end: "\n"}, nil
 	}
-	return nil, usage("--format %s: want table, csv, json or ndjson", format)
+	return nil, checkFormat(format)
 }
 
 // maxTableRows is how many rows a table shows: it is for people.
@@ -49,7 +43,8 @@ const maxTableRows = 2000
 // they are.
 type tablePrinter struct {
 	out     io.Writer
-	width   int // of the terminal, 0 for none
+	width   int  // of the terminal, 0 for none
+	enough  bool // more rows than are shown end the query
 	columns []warehouse.ResultColumn
 	table   table.Writer
 	rows    int64
@@ -59,13 +54,10 @@ type tablePrinter struct {
 func (p *tablePrinter) Columns(columns []warehouse.ResultColumn) error {
 	p.columns = columns
 	p.table = table.NewWriter()
-	style := table.StyleRounded
-	style.Format.Header = text.FormatDefault
-	p.table.SetStyle(style)
 	header := make(table.Row, len(columns))
 	configs := make([]table.ColumnConfig, len(columns))
 	for i, c := range columns {
-		header[i] = c.Name
+		header[i] = oneLine.Replace(c.Name)
 		configs[i] = table.ColumnConfig{Number: i + 1, WidthMax: 60, WidthMaxEnforcer: cutShort}
 		if c.Kind == warehouse.NumberValue {
 			configs[i].Align, configs[i].AlignHeader = text.AlignRight, text.AlignRight
@@ -73,16 +65,18 @@ func (p *tablePrinter) Columns(columns []warehouse.ResultColumn) error {
 	}
 	p.table.AppendHeader(header)
 	p.table.SetColumnConfigs(configs)
-	if p.width > 0 {
-		style.Size.WidthMax = p.width
-		p.table.SetStyle(style)
-	}
 	return nil
 }
+
+// errEnough ends a query whose rows nobody will see.
+var errEnough = errors.New("there are more rows than are shown")
 
 // Row implements rowSink.
 func (p *tablePrinter) Row(values []warehouse.Value) error {
 	if p.rows++; p.rows > maxTableRows {
+		if p.enough {
+			return errEnough
+		}
 		return nil
 	}
 	row := make(table.Row, len(values))
@@ -100,19 +94,84 @@ func (p *tablePrinter) Row(values []warehouse.Value) error {
 var oneLine = strings.NewReplacer("\n", "⏎", "\r", "", "\t", " ", "\x1b", "␛", "\x00", "␀")
 
 // End implements printer.
-func (p *tablePrinter) End() error {
-	if p.rows > 0 {
-		fmt.Fprintln(p.out, p.table.Render())
-	} else if len(p.columns) > 0 {
-		fmt.Fprintln(p.out, p.table.Render())
+func (p *tablePrinter) End() error { return p.endAt(p.width) }
+
+// endAt is End with another width. It may be called again.
+func (p *tablePrinter) endAt(width int) error {
+	if len(p.columns) > 0 {
+		style := table.StyleRounded
+		style.Format.Header = text.FormatDefault
+		style.Size.WidthMax = width
+		p.table.SetStyle(style)
+		drawn := p.table.Render()
+		if err := say(p.out, "%s\n", drawn); err != nil {
+			return err
+		}
+		if p.enough && strings.HasSuffix(drawn, " ≈") {
+			if err := say(p.out, "cut at the screen's edge: \\x shows whole rows; "); err != nil {
+				return err
+			}
+		}
 	}
-	if p.rows > maxTableRows {
-		_, err := fmt.Fprintf(p.out, "%s, the first %s shown: --format csv, json and ndjson give them all\n", plural(p.rows, "row"), thousands(maxTableRows))
+	return sayRows(p.out, p.rows, p.enough)
+}
+
+// sayRows says how many rows there are, and how to get those that are not shown.
+func sayRows(out io.Writer, rows int64, enough bool) error {
+	switch {
+	case rows > maxTableRows && enough:
+		return say(out, "the first %s rows: \\format csv and \\o FILE give them all\n", thousands(maxTableRows))
+	case rows > maxTableRows:
+		return say(out, "%s, the first %s shown: --format csv, json and ndjson give them all\n", plural(rows, "row"), thousands(maxTableRows))
+	}
+	return say(out, "%s\n", plural(rows, "row"))
+}
+
+// An expandedPrinter prints each column of a row on a line of its own, whole.
+type expandedPrinter struct {
+	out    io.Writer
+	enough bool
+	names  []string // padded to one width
+	rows   int64
+}
+
+// Columns implements rowSink.
+func (p *expandedPrinter) Columns(columns []warehouse.ResultColumn) error {
+	width := 0
+	for _, c := range columns {
+		width = max(width, text.StringWidth(c.Name))
+	}
+	for _, c := range columns {
+		p.names = append(p.names, text.Pad(oneLine.Replace(c.Name), width, ' '))
+	}
+	return nil
+}
+
+// Row implements rowSink.
+func (p *expandedPrinter) Row(values []warehouse.Value) error {
+	if p.rows++; p.rows > maxTableRows {
+		if p.enough {
+			return errEnough
+		}
+		return nil
+	}
+	if err := say(p.out, "── %s\n", thousands(p.rows)); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintln(p.out, plural(p.rows, "row"))
-	return err
+	for i, v := range values {
+		shown := oneLine.Replace(v.Text)
+		if v.Null {
+			shown = "NULL"
+		}
+		if err := say(p.out, "%s │ %s\n", p.names[i], shown); err != nil {
+			return err
+		}
+	}
+	return nil
 }
+
+// End implements printer.
+func (p *expandedPrinter) End() error { return sayRows(p.out, p.rows, p.enough) }
 
 // A csvPrinter prints RFC 4180 with a header. NULL is an empty field.
 type csvPrinter struct {

@@ -44,12 +44,19 @@ type surveyed struct {
 	decode.Survey
 	first, last arbalest.Hour // of event time
 	discarded   discards
-	newest      []string // some lines of the newest object, the newest first
+	objects     int      // that are read at most; 0 for as many as it takes
+	keep        int      // so many of the newest lines are kept
+	newest      [][]byte // lines, the newest first
 }
 
 // readEvents surveys the newest events of a name, at most so many and a few more,
 // and none from before a time. What has not been sorted yet is not among them.
 func readEvents(ctx context.Context, l *lake.Lake, store blob.Store, event arbalest.EventName, since time.Time, most int64) (*surveyed, error) {
+	s := &surveyed{}
+	return s, s.read(ctx, l, store, event, since, most)
+}
+
+func (s *surveyed) read(ctx context.Context, l *lake.Lake, store blob.Store, event arbalest.EventName, since time.Time, most int64) error {
 	prefix := string(event) + "/"
 	after := ""
 	if !since.IsZero() {
@@ -58,13 +65,12 @@ func readEvents(ctx context.Context, l *lake.Lake, store blob.Store, event arbal
 	var keys []arbalest.Key
 	for info, err := range store.List(ctx, arbalest.Key(prefix), arbalest.Key(after)) {
 		if err != nil {
-			return nil, fmt.Errorf("list events of %s: %w", event, err)
+			return fmt.Errorf("list events of %s: %w", event, err)
 		}
 		keys = append(keys, info.Key)
 	}
-	s := &surveyed{}
 	var lines []byte
-	for i := len(keys) - 1; i >= 0 && s.Events() < most; i-- {
+	for i, read := len(keys)-1, 0; i >= 0 && s.Events() < most && (s.objects == 0 || read < s.objects); i-- {
 		parts := strings.SplitN(strings.TrimPrefix(string(keys[i]), prefix), "/", 3)
 		if len(parts) < 3 {
 			continue
@@ -74,28 +80,32 @@ func readEvents(ctx context.Context, l *lake.Lake, store blob.Store, event arbal
 			continue // it is not ours
 		}
 		if lines, err = l.AppendLines(ctx, lines[:0], keys[i]); err != nil {
-			return nil, err
+			return err
 		}
 		if s.last == 0 {
 			s.last = hour
 		}
 		s.first = hour
 		if err := s.add(lines); err != nil {
-			return nil, fmt.Errorf("read %s: %w", keys[i], err)
+			return fmt.Errorf("read %s: %w", keys[i], err)
 		}
+		s.remember(lines)
+		read++
 	}
-	return s, nil
+	return nil
+}
+
+// remember keeps the last lines of an object.
+func (s *surveyed) remember(lines []byte) {
+	for len(lines) > 0 && len(s.newest) < s.keep {
+		start := bytes.LastIndexByte(lines[:len(lines)-1], '\n') + 1
+		s.newest = append(s.newest, bytes.TrimSpace(bytes.Clone(lines[start:])))
+		lines = lines[:start]
+	}
 }
 
 // add adds an object's lines.
 func (s *surveyed) add(lines []byte) error {
-	if s.newest == nil {
-		for end := lines; len(end) > 0 && len(s.newest) < shownEvents; {
-			start := bytes.LastIndexByte(end[:len(end)-1], '\n') + 1
-			s.newest = append(s.newest, string(bytes.TrimSpace(end[start:])))
-			end = end[:start]
-		}
-	}
 	var parser arbalest.LineParser
 	var object []byte
 	for line := range strings.Lines(string(lines)) {

@@ -15,6 +15,7 @@ import (
 
 	"arbalest"
 	"arbalest/internal/archive"
+	"arbalest/pipeline"
 )
 
 // A servant asks the serve that has the place open.
@@ -148,6 +149,36 @@ func (s *servant) Models(ctx context.Context, m modelRequest) (r modelsReport, e
 func (s *servant) Status(ctx context.Context) (r statusReport, err error) {
 	err = s.ask(ctx, "/status", request{}, &r, func(progress) {}, nil)
 	r.Serve = s.contact.Capture
+	return r, err
+}
+
+// Events implements operator.
+func (s *servant) Events(ctx context.Context) (r eventsReport, err error) {
+	err = s.ask(ctx, "/events", request{}, &r, func(progress) {}, nil)
+	return r, err
+}
+
+// Event implements operator.
+func (s *servant) Event(ctx context.Context, q eventRequest) (r eventReport, err error) {
+	err = s.ask(ctx, "/event", request{Event: q}, &r, func(progress) {}, nil)
+	return r, err
+}
+
+// Tables implements operator.
+func (s *servant) Tables(ctx context.Context) (r tablesReport, err error) {
+	err = s.ask(ctx, "/tables", request{}, &r, func(progress) {}, nil)
+	return r, err
+}
+
+// Table implements operator.
+func (s *servant) Table(ctx context.Context, q tableRequest) (r tableReport, err error) {
+	err = s.ask(ctx, "/table", request{Table: q}, &r, func(progress) {}, nil)
+	return r, err
+}
+
+// Runs implements operator.
+func (s *servant) Runs(ctx context.Context, f pipeline.Filter) (r runsReport, err error) {
+	err = s.ask(ctx, "/runs", request{Runs: f}, &r, func(progress) {}, nil)
 	return r, err
 }
 

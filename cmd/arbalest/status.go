@@ -1,47 +1,83 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
 
+	"arbalest/internal/model"
 	"arbalest/pipeline"
 )
 
 func newStatus() *cobra.Command {
-	var asJSON, hours bool
+	var hours, asJSON bool
+	var format string
 	cmd := &cobra.Command{
 		Use:   "status --data DIR",
 		Short: "How everything stands, with the books",
 		Long: `Shows, for each event, what was received, and what became of it:
 received = stored + rejected, and
-stored = loaded + repeats + load errors + not loaded yet.`,
-		Args: noArgs,
+stored = loaded + repeats + load errors + not loaded yet.
+Before that come the last runs of pipelines, and the models with their last build
+and the tests that failed when arbalest test ran last. As json that is all of it,
+by event and hour; as csv and ndjson it is the books.`,
+		Example: "  arbalest status --data DIR\n  arbalest status --data DIR --hours --format csv",
+		Args:    noArgs,
 	}
 	p := placeFlags(cmd)
-	cmd.Flags().BoolVar(&asJSON, "json", false, "as JSON, by event and hour")
+	formatFlag(cmd, &format)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "as --format json")
 	cmd.Flags().BoolVar(&hours, "hours", false, "the books by event and hour")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		op, err := p.operate(cmd.Context())
-		if err != nil {
-			return err
-		}
-		defer op.Close()
-		r, err := op.Status(cmd.Context())
-		if err != nil {
-			return err
-		}
 		if asJSON {
-			return json.NewEncoder(cmd.OutOrStdout()).Encode(r)
+			format = "json"
 		}
-		return printStatus(cmd.OutOrStdout(), r, hours)
+		return p.show(cmd, format, func(ctx context.Context, op operator) (shown, error) {
+			r, err := op.Status(ctx)
+			return shownStatus{r, hours}, err
+		})
 	}
 	return cmd
+}
+
+// A shownStatus is a report as it is printed.
+type shownStatus struct {
+	statusReport
+	hours bool
+}
+
+func (r shownStatus) print(out io.Writer, format string) error {
+	switch format {
+	case "json":
+		return json.NewEncoder(out).Encode(r.statusReport)
+	case "table":
+		return printStatus(out, r.statusReport, r.hours)
+	}
+	lines := r.Books
+	if !r.hours {
+		lines = byEvent(lines)
+	}
+	columns := []string{"event", "hour", "received", "rejected", "stored", "loaded", "repeats", "conflicts", "errors", "not_loaded"}
+	if !r.hours {
+		columns = slices.Delete(columns, 1, 2)
+	}
+	l := newListing(columns...)
+	for _, b := range lines {
+		if !r.hours {
+			l.add(b.Event, b.Received, b.Rejected, b.Stored, b.Loaded, b.Repeats, b.Conflicts, b.Errors, b.NotLoaded)
+			continue
+		}
+		l.add(b.Event, b.Hour, b.Received, b.Rejected, b.Stored, b.Loaded, b.Repeats, b.Conflicts, b.Errors, b.NotLoaded)
+	}
+	return l.print(out, format)
 }
 
 func printStatus(out io.Writer, r statusReport, hours bool) error {
@@ -64,10 +100,11 @@ func printStatus(out io.Writer, r statusReport, hours bool) error {
 	if len(r.Runs) > 0 {
 		fmt.Fprintln(out, runsTable(r.Runs))
 	}
+	if len(r.Models) > 0 {
+		fmt.Fprintln(out, modelsTable(r.Models))
+	}
 	if len(r.Books) == 0 {
-		_, err := fmt.Fprintln(out, `no events yet: post one with
-  curl -d '{"event":"user.created","data":{"email_address":"jane@doe.com"}}' http://127.0.0.1:8080/v1/events`)
-		return err
+		return say(out, "%s\n", noEvents)
 	}
 	lines := r.Books
 	if !hours {
@@ -98,24 +135,44 @@ func newTable(header ...any) lined {
 func (t lined) right(first, last int) {
 	var configs []table.ColumnConfig
 	for i := first; i <= last; i++ {
-		configs = append(configs, table.ColumnConfig{Number: i, Align: text.AlignRight, AlignHeader: text.AlignRight, AlignFooter: text.AlignRight})
+		configs = append(configs, rightColumn(i))
 	}
 	t.SetColumnConfigs(configs)
 }
 
+// rightColumn is a column, from 1, as numbers are.
+func rightColumn(n int) table.ColumnConfig {
+	return table.ColumnConfig{Number: n, Align: text.AlignRight, AlignHeader: text.AlignRight, AlignFooter: text.AlignRight}
+}
+
 func runsTable(runs []pipeline.RunLine) string {
 	t := newTable("pipeline", "run", "state", "started", "took", "rows", "errors", "why")
-	t.right(5, 7)
+	t.SetColumnConfigs([]table.ColumnConfig{rightColumn(5), rightColumn(6), rightColumn(7), {Number: 8, WidthMax: 60, WidthMaxEnforcer: cutShort}})
 	for _, r := range runs {
-		took := ""
-		if r.Finished != nil {
-			took = r.Finished.Sub(r.Started).Round(100 * time.Millisecond).String()
+		t.AppendRow(table.Row{r.Pipeline, r.Key, r.State, r.Started.Format(time.DateTime), tookShown(&r.Started, r.Finished), thousands(r.Rows), thousands(r.Errors), oneLine.Replace(r.Message)})
+	}
+	return t.Render()
+}
+
+// modelsTable shows the last build of each model, and the tests that failed when
+// they ran last.
+func modelsTable(models []model.Standing) string {
+	t := newTable("model", "materialized", "state", "rows", "built", "failing tests", "why")
+	t.SetColumnConfigs([]table.ColumnConfig{rightColumn(4), {Number: 6, WidthMax: 60, WidthMaxEnforcer: cutShort}, {Number: 7, WidthMax: 60, WidthMaxEnforcer: cutShort}})
+	for _, m := range models {
+		rows := ""
+		if m.State.Kind != model.View && !m.Built.IsZero() {
+			rows = thousands(m.Rows)
 		}
-		why := r.Message
-		if len(why) > 60 {
-			why = why[:60] + "…"
+		var failing []string
+		for _, f := range m.Failing {
+			if f.Error != "" {
+				failing = append(failing, f.Test+" cannot be run")
+			} else {
+				failing = append(failing, fmt.Sprintf("%s: %s", f.Test, plural(f.Failures, "row")))
+			}
 		}
-		t.AppendRow(table.Row{r.Pipeline, r.Key, r.State, r.Started.Format(time.DateTime), took, thousands(r.Rows), thousands(r.Errors), why})
+		t.AppendRow(table.Row{m.Name, m.State.Kind, m.State.State, rows, stamp(&m.Built), strings.Join(failing, ", "), oneLine.Replace(m.Message)})
 	}
 	return t.Render()
 }
@@ -129,11 +186,7 @@ func booksTable(lines []bookLine, hours bool) string {
 	t.right(len(header)+1, len(header)+8)
 	var sum bookLine
 	for _, b := range lines {
-		name := string(b.Event)
-		if name == "" {
-			name = "(no valid name)"
-		}
-		row := table.Row{name}
+		row := table.Row{nameShown(b.Event)}
 		if hours {
 			row = append(row, b.Hour)
 		}

@@ -30,7 +30,8 @@ type TestResult struct {
 
 // Test runs the tests of the named models, or of all. The error wraps
 // arbalest.ErrInvalid if there are rows that fail one; the results are good in
-// any case. A model that was never built fails its tests.
+// any case. A model that was never built fails its tests. What was found is
+// noted in arbalest.model_tests.
 func (b *Builder) Test(ctx context.Context, names ...string) ([]TestResult, error) {
 	models := b.set.Models
 	if len(names) > 0 {
@@ -62,6 +63,11 @@ func (b *Builder) Test(ctx context.Context, names ...string) ([]TestResult, erro
 			if ctx.Err() != nil {
 				return results, ctx.Err()
 			}
+		}
+	}
+	if len(results) > 0 {
+		if err := note(ctx, b.db, models, results); err != nil {
+			failed = append(failed, err)
 		}
 	}
 	if tests > 0 {

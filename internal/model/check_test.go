@@ -12,6 +12,9 @@ import (
 
 func TestTests(t *testing.T) {
 	onEach(t, func(p *place) {
+		if got, err := model.Standings(p.Context(), p.db); got != nil || err != nil {
+			p.Fatalf("before anything: %+v, %v", got, err)
+		}
 		p.send("order.placed", 0, `{"n":1,"what":"a"}`, `{"n":1,"what":"b"}`, `{"n":2,"what":"it's, c"}`, `{"what":"a"}`)
 		p.send("user.created", 0, `{"n":1}`)
 		p.load()
@@ -36,6 +39,7 @@ func TestTests(t *testing.T) {
 			"unique(event_id) 0", "not_null(n) 1", "unique(n) 1 n|row_count=1|2", "unique(n, what) 0",
 			"accepted_values(what: a, b) 1 what|row_count=it's, c|1", "accepted_values(n: 1, 2) 0", "relationships(n: user_created.n) 1 n|row_count=2|1",
 			"relationships(event_id: order_placed.event_id) 0", "not_null(event_id) 0", "not_null(n) 0"}, "\n"))
+		p.is(standings(p), "orders built: accepted_values(what: a, b) 1, not_null(n) 1, relationships(n: user_created.n) 1, unique(n) 1\npeople built")
 		if results, err := p.builder(model.Options{}).Test(p.Context(), "people"); len(results) != 1 || err != nil {
 			p.Errorf("%v, %v", results, err)
 		}
@@ -43,7 +47,39 @@ func TestTests(t *testing.T) {
 		if _, err := p.builder(model.Options{}).Test(p.Context(), "people"); err == nil || !strings.Contains(err.Error(), "people.sql:2: ") {
 			p.Error(err)
 		}
+		if got := standings(p); !strings.Contains(got, "people built: not_null(nothing) 0 ") || !strings.Contains(got, "orders built: accepted_values") {
+			p.Errorf("after tests of one model only:\n%s", got)
+		}
+		p.write("orders", "-- materialized: table\n-- tests: not_null(n)\nSELECT 1 AS n")
+		p.build()
+		if _, err := p.builder(model.Options{}).Test(p.Context(), "orders"); err != nil {
+			p.Error(err)
+		}
+		if got := standings(p); !strings.HasPrefix(got, "orders built\n") {
+			p.Errorf("when the test passes:\n%s", got)
+		}
 	})
+}
+
+// standings says how models stand by what was noted.
+func standings(p *place) string {
+	p.Helper()
+	all, err := model.Standings(p.Context(), p.db)
+	if err != nil {
+		p.Fatal(err)
+	}
+	var lines []string
+	for _, s := range all {
+		line := s.Name + " " + s.State.State
+		for i, f := range s.Failing {
+			line += fmt.Sprintf("%s %s %d", map[bool]string{true: ":", false: ","}[i == 0], f.Test, f.Failures)
+			if f.Error != "" {
+				line += " " + f.Error
+			}
+		}
+		lines = append(lines, line)
+	}
+	return strings.Join(lines, "\n")
 }
 
 func TestHeadersThatAreWrong(t *testing.T) {

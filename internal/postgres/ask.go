@@ -2,7 +2,9 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -39,7 +41,7 @@ func (d *Database) Ask(ctx context.Context, sql string, to warehouse.Sink) error
 			}
 		}
 		if _, err := result.Close(); err != nil {
-			return d.wrap(ctx, err)
+			return pointed(sql, d.wrap(ctx, err))
 		}
 		if len(columns) == 0 {
 			return fmt.Errorf("%w: the statement gives no rows: send a SELECT, one at a time", arbalest.ErrInvalid)
@@ -53,6 +55,22 @@ func (d *Database) Ask(ctx context.Context, sql string, to warehouse.Sink) error
 		return fmt.Errorf("query PostgreSQL: %w", err)
 	}
 	return nil
+}
+
+// pointed adds to a server's error the line of the statement that it is about,
+// and where in it.
+func pointed(sql string, err error) error {
+	var server *pgconn.PgError
+	if !errors.As(err, &server) || server.Position < 1 {
+		return err
+	}
+	text := []rune(sql)
+	at := min(int(server.Position)-1, len(text)) // PostgreSQL counts characters from 1
+	before := string(text[:at])
+	start := strings.LastIndexByte(before, '\n') + 1
+	line, _, _ := strings.Cut(sql[start:], "\n")
+	label := fmt.Sprintf("LINE %d: ", 1+strings.Count(before, "\n"))
+	return fmt.Errorf("%w\n\n%s%s\n%*s", err, label, strings.ReplaceAll(line, "\t", " "), len(label)+len([]rune(before[start:]))+1, "^")
 }
 
 // leave ends a user's transaction, and gives back locks that it may have taken

@@ -244,6 +244,16 @@ func TestAskOnlyReads(t *testing.T) {
 			t.Errorf("%q: %v, want %v", statement, err, want)
 		}
 	}
+	for statement, want := range map[string]string{
+		"SELECT 1,\n 'ü', nope\nFROM there": "\n\nLINE 2:  'ü', nope\n" + strings.Repeat(" ", 14) + "^",
+		"SELEC 1":                           "\n\nLINE 1: SELEC 1\n        ^",
+		"SELECT":                            "send a SELECT",
+		"SELECT (":                          "\n\nLINE 1: SELECT (\n                ^",
+	} {
+		if err := d.Ask(t.Context(), statement, &sink{}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", statement, err)
+		}
+	}
 	if err := d.Ask(t.Context(), "SELECT n FROM there WHERE false", s); err != nil || len(s.columns) != 1 {
 		t.Errorf("a query without rows: %v, columns %v", err, s.columns)
 	}

@@ -58,11 +58,9 @@ func Start(t testing.TB) (dsn string) {
 	case err != nil:
 		t.Fatal(err)
 	}
-	var random [6]byte
-	_, _ = rand.Read(random[:]) // never fails
-	name := "test_" + hex.EncodeToString(random[:])
-	if err := s.exec("CREATE DATABASE " + name + " TEMPLATE template0 STRATEGY file_copy"); err != nil {
-		t.Fatalf("create database: %v", err)
+	name, err := s.createDatabase()
+	if err != nil {
+		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		if err := s.exec("DROP DATABASE " + name + " WITH (FORCE)"); err != nil {
@@ -70,6 +68,28 @@ func Start(t testing.TB) (dsn string) {
 		}
 	})
 	return s.dsn(name)
+}
+
+// Run is Start for a program that is no test: the database is there until the
+// process ends.
+func Run() (dsn string, err error) {
+	s, err := shared()
+	if err != nil {
+		return "", err
+	}
+	name, err := s.createDatabase()
+	return s.dsn(name), err
+}
+
+// createDatabase makes a new, empty database.
+func (s *server) createDatabase() (name string, err error) {
+	var random [6]byte
+	_, _ = rand.Read(random[:]) // never fails
+	name = "test_" + hex.EncodeToString(random[:])
+	if err := s.exec("CREATE DATABASE " + name + " TEMPLATE template0 STRATEGY file_copy"); err != nil {
+		return "", fmt.Errorf("create database: %w", err)
+	}
+	return name, nil
 }
 
 // A server is a running PostgreSQL.
