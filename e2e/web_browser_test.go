@@ -24,8 +24,8 @@ func TestWebInABrowser(t *testing.T) {
 	npm(t, "browser")
 	dir, folder := t.TempDir(), t.TempDir()
 	history(t, dir)
-	web, empty := freeAddress(t), freeAddress(t)
-	s := serve(t, dir, "--sql", "off", "--web", web)
+	empty := freeAddress(t)
+	s := serve(t, dir, "--sql", "off") // its pages are beside capture
 	must(t, "run", "--data", dir, filepath.Join(dir, "summary.yaml"))
 	serve(t, t.TempDir(), "--sql", "off", "--web", empty)
 	if pictures := os.Getenv("ARBALEST_SCREENSHOTS"); pictures != "" {
@@ -35,7 +35,7 @@ func TestWebInABrowser(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
-	drive := exec.CommandContext(ctx, "node", "browser/drive.js", "http://"+web, s.url, "http://"+empty, folder)
+	drive := exec.CommandContext(ctx, "node", "browser/drive.js", s.url, s.url, "http://"+empty, folder)
 	drive.Env = append(os.Environ(), "CHROMIUM="+chromium)
 	out, err := drive.CombinedOutput()
 	if err != nil {

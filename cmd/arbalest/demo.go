@@ -57,7 +57,7 @@ at the address that it names. --stay=false ends at once.`,
 		}
 		c.Listen, c.TLS, c.SQL, c.Web = "127.0.0.1:0", tlsConfig{}, sqlConfig{Listen: "off"}, webConfig{Listen: "off"}
 		if stay {
-			c.Web.Listen = "127.0.0.1:0"
+			c.Web.Listen = ""
 		}
 		c.Store, c.Warehouse.URL = "", "" // its SQL is DuckDB's
 		c.Sources = nil
@@ -73,7 +73,7 @@ at the address that it names. --stay=false ends at once.`,
 			return errors.Join(err, s.Close())
 		}
 		d.end(kept)
-		if s.web != nil {
+		if s.web.Load() != nil {
 			return s.wait(cmd.Context())
 		}
 		return s.Close()
@@ -138,13 +138,13 @@ func (d demo) tell(ctx context.Context) error {
 // end says where the answers are as charts: at an address, which is served now or
 // will be on the data that was kept.
 func (d demo) end(kept string) {
-	switch {
-	case d.server.web != nil:
-		d.say("The answers as charts, until Ctrl-C: %s/sql/charts", d.server.web.url)
+	switch pages := d.server.web.Load(); {
+	case pages != nil:
+		d.say("The answers as charts, until Ctrl-C: %s/sql/charts", pages.url)
 	case kept != "":
-		d.say("The answers as charts: arbalest serve --data %s, then http://%s/sql/charts", kept, defaultWeb)
+		d.say("The answers as charts: arbalest serve --data %s, then http://%s/sql/charts", kept, defaultListen)
 	default:
-		d.say("The answers as charts: arbalest demo --data demo-data, then arbalest serve --data demo-data and http://%s/sql/charts", defaultWeb)
+		d.say("The answers as charts: arbalest demo --data demo-data, then arbalest serve --data demo-data and http://%s/sql/charts", defaultListen)
 	}
 	d.say("Your own events: arbalest serve --data my-data")
 }

@@ -40,13 +40,19 @@ func (s *server) open(c config) (net.Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w: choose another address with --listen", address, err)
 	}
-	if addr, ok := ln.Addr().(*net.TCPAddr); ok && !addr.IP.IsLoopback() && !s.keys.Keyed() {
+	if !isLoopback(ln) && !s.keys.Keyed() {
 		if !c.Insecure {
 			return nil, errors.Join(fmt.Errorf("%w address %s: anyone who reaches it could send events, for there is no key: make one with arbalest keys new --name NAME, listen on 127.0.0.1, or configure insecure: true", arbalest.ErrInvalid, address), ln.Close())
 		}
-		s.log.Warn("anyone who reaches this address can send events: make a key with arbalest keys new", "address", addr.String())
+		s.log.Warn("anyone who reaches this address can send events: make a key with arbalest keys new", "address", ln.Addr().String())
 	}
 	return ln, nil
+}
+
+// isLoopback says that only this machine reaches a listener.
+func isLoopback(ln net.Listener) bool {
+	addr, ok := ln.Addr().(*net.TCPAddr)
+	return !ok || addr.IP.IsLoopback()
 }
 
 // handlers returns what answers every request: other forms of events, and behind

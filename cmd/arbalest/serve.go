@@ -50,7 +50,7 @@ a second one stops at once, and loses nothing that was acknowledged.
 	p := placeFlags(cmd)
 	cmd.Flags().StringVar(&listen, "listen", "", "address to capture on (default 127.0.0.1:8080)")
 	cmd.Flags().StringVar(&sql, "sql", "", "address for PostgreSQL's clients, or off (default 127.0.0.1:5439)")
-	cmd.Flags().StringVar(&pages, "web", "", "address for the pages, or off (default 127.0.0.1:8081)")
+	cmd.Flags().StringVar(&pages, "web", "", "address for the pages, or off (default beside capture, where only this machine reaches that)")
 	cmd.Flags().BoolVar(&debugging, "debug", false, "log requests that are refused, too")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if err := p.resolve(false); err != nil {
@@ -82,8 +82,8 @@ a second one stops at once, and loses nothing that was acknowledged.
 		if s.sql != nil {
 			fmt.Fprintf(cmd.OutOrStdout(), "SQL for PostgreSQL's clients at postgres://arbalest@%s/arbalest\n", s.sql.address)
 		}
-		if s.web != nil {
-			fmt.Fprintf(cmd.OutOrStdout(), "Pages at %s\n", s.web.url)
+		if pages := s.web.Load(); pages != nil {
+			fmt.Fprintf(cmd.OutOrStdout(), "Pages at %s\n", pages.url)
 		}
 		return s.wait(cmd.Context())
 	}
@@ -100,8 +100,9 @@ type server struct {
 	capture *capture.Handler
 	front   frontage
 	control *control
-	sql     *sqlFace // nil if there is none
-	web     *webFace // nil if there is none
+	sql     *sqlFace                // nil if there is none
+	web     atomic.Pointer[webFace] // nil if there is none
+	local   bool                    // capture listens on loopback only
 	flow    flow
 	lag     lag
 
@@ -160,7 +161,7 @@ func startServer(ctx context.Context, p place, c config, log *slog.Logger) (*ser
 	}
 	loops, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop = stop
-	if err := s.listenWeb(loops, p, c.Web, c.SQL.Timeout); err != nil {
+	if err := s.openWeb(loops, p, c.Web, c.SQL.Timeout); err != nil {
 		stop()
 		return nil, errors.Join(err, s.closeSQL(ctx), s.control.Close(ctx), s.front.Shutdown(ctx), e.Close())
 	}
@@ -202,11 +203,12 @@ func (s *server) listen(c config, registry *prometheus.Registry) error {
 	if err != nil {
 		return err
 	}
+	all = s.besidePages(all)
 	ln, err := s.open(c)
 	if err != nil {
 		return err
 	}
-	s.capture, s.url = handler, s.scheme()+ln.Addr().String()
+	s.capture, s.url, s.local = handler, s.scheme()+ln.Addr().String(), isLoopback(ln)
 	s.front = s.frontOf(handler, all)
 	s.loops.Go(func() {
 		if err := s.front.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
@@ -234,9 +236,10 @@ func (s *server) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), grace)
 	defer cancel()
 	s.endSources()
+	errWeb := s.closeWeb(ctx) // capture's address waits for what is asked there
 	errCapture := errors.Join(s.capture.Close(ctx), s.front.Shutdown(ctx), s.landing.Close(ctx))
 	s.stop()
-	errControl := errors.Join(s.control.Close(ctx), s.closeWeb(ctx), s.closeSQL(ctx))
+	errControl := errors.Join(errWeb, s.control.Close(ctx), s.closeSQL(ctx))
 	s.loops.Wait()
 	if r, err := s.engine.Sync(ctx, func(progress) {}); err != nil {
 		s.log.Warn("left for the next start", "reason", err)

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"arbalest"
+	"arbalest/internal/keys"
 	"arbalest/internal/web"
 )
 
@@ -64,9 +65,9 @@ func (s *server) fetch(t *testing.T, path string, form url.Values) string {
 	var resp *http.Response
 	var err error
 	if form == nil {
-		resp, err = http.Get(s.web.url + path)
+		resp, err = http.Get(s.web.Load().url + path)
 	} else {
-		resp, err = http.PostForm(s.web.url+path, form)
+		resp, err = http.PostForm(s.web.Load().url+path, form)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -142,7 +143,7 @@ func TestPagesTellWhatIsThere(t *testing.T) {
 	if text := s.fetch(t, link, nil); !strings.Contains(text, `"amount":"many"`) {
 		t.Errorf("%s: %s", link, text)
 	}
-	if resp, err := http.Get(s.web.url + "/tables/order_placed/line?line=1&object=_log/00000000000000000001.json"); err != nil || resp.StatusCode != 404 {
+	if resp, err := http.Get(s.web.Load().url + "/tables/order_placed/line?line=1&object=_log/00000000000000000001.json"); err != nil || resp.StatusCode != 404 {
 		t.Errorf("a line that no error is about: %v, %v", resp.Status, err)
 	}
 	var flow web.Flow
@@ -218,7 +219,7 @@ func TestPagesNeedAPasswordElsewhere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, port, _ := net.SplitHostPort(strings.TrimPrefix(s.web.url, "http://"))
+	_, port, _ := net.SplitHostPort(strings.TrimPrefix(s.web.Load().url, "http://"))
 	for password, want := range map[string]int{"s3cret": 200, "${ARBALEST_TEST_PASSWORD}": 401} {
 		req, _ := http.NewRequest("GET", "http://127.0.0.1:"+port+"/", nil)
 		req.SetBasicAuth(web.User, password)
@@ -230,7 +231,7 @@ func TestPagesNeedAPasswordElsewhere(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Error(err)
 	}
-	if s, err = start(webConfig{Listen: "off"}); err != nil || s.web != nil {
+	if s, err = start(webConfig{Listen: "off"}); err != nil || s.web.Load() != nil {
 		t.Fatalf("off: %v", err)
 	}
 	if err := s.Close(); err != nil {
@@ -244,4 +245,51 @@ func TestPagesNeedAPasswordElsewhere(t *testing.T) {
 	if _, err := start(webConfig{Listen: ln.Addr().String()}); err == nil || !strings.Contains(err.Error(), "--web") {
 		t.Errorf("an address that is taken, and was asked for: %v", err)
 	}
+}
+
+// Pages are beside capture where only this machine sends events, and leave its
+// paths to it. The first write key closes them; a password opens them again.
+func TestPagesBesideCapture(t *testing.T) {
+	dir := t.TempDir()
+	start := func(c webConfig) *server {
+		s, err := startServer(t.Context(), place{dir: dir}, config{Listen: "127.0.0.1:0", SQL: sqlConfig{Listen: "off"}, Web: c}, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	status := func(s *server, path, password string) int {
+		req, _ := http.NewRequest("GET", s.url+path, nil)
+		if password != "" {
+			req.SetBasicAuth(web.User, password)
+		}
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		return resp.StatusCode
+	}
+	s := start(webConfig{})
+	if got := s.web.Load().url; got != s.url {
+		t.Errorf("the pages are at %s, capture at %s", got, s.url)
+	}
+	for path, want := range map[string]int{"/": 200, "/events": 200, "/nothing": 404, "/healthz": 200, "/metrics": 200, "/v1/events": 405, "/v1/nothing": 404} {
+		if got := status(s, path, ""); got != want {
+			t.Errorf("%s: %d, want %d", path, got, want)
+		}
+	}
+	if _, _, err := (place{dir: dir}).keys(config{}).New(keys.Key{Name: "web"}, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	s.look("keys", s.keys.Reload)
+	if got := status(s, "/", ""); got != 403 {
+		t.Errorf("with a key: %d", got)
+	}
+	s.end(t)
+	s = start(webConfig{Password: "s3cret"})
+	if none, right := status(s, "/", ""), status(s, "/", "s3cret"); none != 401 || right != 200 {
+		t.Errorf("with a key and a password: %d without, %d with it", none, right)
+	}
+	s.end(t)
 }
