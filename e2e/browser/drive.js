@@ -362,4 +362,4 @@ async function all() {
   }
   if (faults.length) throw new Error(`${faults.length} faults:\n${[...new Set(faults)].join('\n')}`)
 }
-all().catch((err) => { console.error(err.message); process.exit(1) })
+all().catch((err) => { console.error(err.message); process.exitCode = 1 })
