@@ -227,6 +227,11 @@ func (l *Loader) load(ctx context.Context, prev, next Progress, d decoded) (Resu
 	for {
 		counts, err := l.warehouse.Load(ctx, prev, batch)
 		var one *TableError
+		if errors.Is(err, arbalest.ErrBusy) && l.split >= maxSplit && len(batch.Tables) == 1 {
+			// No batch is smaller: the table is too wide for the warehouse's memory.
+			one = &TableError{batch.Tables[0].Table.Name, err}
+			err = one
+		}
 		if !errors.As(err, &one) {
 			if err != nil {
 				return Result{}, fmt.Errorf("load up to commit %d: %w", batch.Next.Commit, err)

@@ -378,3 +378,35 @@ func TestInvariant6TwoLoaders(t *testing.T) {
 		t.Errorf("books %s, want %s", got, want)
 	}
 }
+
+// cramped is a warehouse that has not the memory for one table.
+type cramped struct {
+	*duckdb.Warehouse
+	table string
+}
+
+func (w cramped) Load(ctx context.Context, prev load.Progress, b load.Batch) ([]load.Counts, error) {
+	if slices.ContainsFunc(b.Tables, func(t load.TableBatch) bool { return t.Table.Name == w.table }) {
+		return nil, fmt.Errorf("%w: out of memory", arbalest.ErrBusy)
+	}
+	return w.Warehouse.Load(ctx, prev, b)
+}
+
+// A table that is too wide for the memory that there is holds up no other.
+func TestTableThatIsTooWideHoldsUpNoOther(t *testing.T) {
+	l := openLake(t, blob.NewMemory())
+	appendEvents(t, l, event{"narrow", "1", noon, `{"a":1}`}, event{"wide", "1", noon, `{"a":1}`}, event{"zebra", "1", noon, `{"a":1}`})
+	sortAll(t, l)
+	w := openWarehouse(t)
+	loader := load.New(l, cramped{w, "wide"}, load.Options{})
+	r := loadAll(t, loader)
+	if s, ok := r.Progress.Stalled["wide"]; !ok || !strings.Contains(s.Reason, "out of memory") {
+		t.Errorf("%+v", r.Progress)
+	}
+	if got := ask(t, w, "SELECT (SELECT count(*) FROM narrow), (SELECT count(*) FROM zebra)"); got != "1|1" {
+		t.Error(got)
+	}
+	if loadAll(t, load.New(l, w, load.Options{})); ask(t, w, "SELECT count(*) FROM wide") != "1" {
+		t.Error("it was not loaded when there was memory")
+	}
+}
