@@ -19,6 +19,7 @@ type statement struct {
 	columns []column   // of its result; nil if there is none, or it is not known yet
 	inner   *statement // what a cursor or COPY is of
 	catalog bool       // it asks the catalog
+	kept    int        // bytes, while it is prepared
 }
 
 // A column is one of a result.
@@ -100,6 +101,7 @@ func (c *session) ask(ctx context.Context, st *statement, oids []uint32) error {
 		r.cast = func(i int) string { return c.server.types.castArgument(i, st.oids[i-1]) }
 	}
 	st.sql, st.catalog = r.rewrite(st.all)
+	st.all, st.tokens = nil, nil // many times as large, and all is in sql now
 	return nil
 }
 
