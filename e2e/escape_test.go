@@ -41,6 +41,7 @@ func refusals(out string) []string {
 		"SELECT * FROM checkpoint()", "SELECT * FROM system.main.force_checkpoint()", "SELECT sleep_ms(100000)", "SELECT write_log('x')", "SELECT * FROM enable_peg_parser()", "SELECT * FROM arrow_scan(NULL, NULL, NULL)", "PREPARE x AS DROP TABLE user_created", "EXECUTE x", "DO $$ x $$", "LISTEN x",
 		"SELECT pg_read_file('/etc/passwd')", "SELECT lo_import('/etc/passwd')", "SELECT pg_terminate_backend(1) FROM nothing", "DECLARE c CURSOR WITH HOLD FOR DROP TABLE user_created", "COPY (DROP TABLE user_created) TO STDOUT",
 		"SELECT " + strings.Repeat("(", 100_000) + "1" + strings.Repeat(")", 100_000), "SELECT " + strings.Repeat("1+", 100_000) + "1", "SELECT " + strings.Repeat("NOT ", 100_000) + "true", "SELECT " + strings.Repeat("[", 50_000) + strings.Repeat("]", 50_000), strings.Repeat("SELECT * FROM (", 20_000) + "SELECT 1" + strings.Repeat(")", 20_000),
+		strings.Repeat("DECLARE c CURSOR WITH HOLD FOR ", 30_000) + "SELECT 1", "COPY (" + strings.Repeat("DECLARE c CURSOR FOR ", 40_000) + "SELECT 1) TO STDOUT", strings.Repeat("COPY (", 150_000) + "SELECT 1" + strings.Repeat(") TO STDOUT", 10_000),
 		"SELECT " + strings.Repeat("CASE WHEN true THEN ", 20_000) + "1" + strings.Repeat(" END", 20_000), "SELECT '" + strings.Repeat("[", 400_000) + "'::JSON", "SELECT x'" + strings.Repeat("0", 100), "((((((", "'", "$$", "E'\\",
 	}
 }

@@ -30,6 +30,7 @@ type session struct {
 	statements map[string]*statement
 	portals    map[string]*portal
 	cursors    map[string]*cursor
+	nested     bool   // what is understood is within DECLARE or COPY
 	skip       bool   // until Sync, after an error
 	asked      string // the last statement
 

@@ -68,10 +68,16 @@ func (c *session) understand(ctx context.Context, tokens []token, oids []uint32)
 			return nil, err
 		}
 		st.columns = cur.columns
-	case "declare":
+	case "declare", "copy":
+		if c.nested {
+			return nil, fail("42601", "%s cannot be within DECLARE or COPY: write a SELECT there", strings.ToUpper(st.verb))
+		}
+		c.nested = true
+		defer func() { c.nested = false }()
+		if st.verb == "copy" {
+			return st, c.understandCopy(ctx, st, oids)
+		}
 		return st, c.understandDeclare(ctx, st, oids)
-	case "copy":
-		return st, c.understandCopy(ctx, st, oids)
 	default:
 		return st, c.ask(ctx, st, oids)
 	}
