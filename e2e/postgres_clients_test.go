@@ -21,7 +21,7 @@ const typesFile = "testdata/clients/types.sql"
 
 // sqlServed is a serve with two events loaded, and where PostgreSQL's clients
 // find it.
-func sqlServed(t *testing.T) (dir, host, port string) {
+func sqlServed(t *testing.T) (s *served, dir, host, port string) {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -30,14 +30,14 @@ func sqlServed(t *testing.T) (dir, host, port string) {
 	address := ln.Addr().String()
 	ln.Close()
 	dir = t.TempDir()
-	s := serve(t, dir, "--sql", address)
+	s = serve(t, dir, "--sql", address)
 	_, a, err := post(s.url, `[{"event":"user.created","data":{"email_address":"jane@doe.com","plan":{"seats":3,"price":9.5}}},{"event":"user.created","data":{"email_address":"joe@doe.com","plan":{"seats":4,"price":9.5}}}]`)
 	if err != nil {
 		t.Fatal(err)
 	}
 	loaded(t, s.url, a.Receipt)
 	host, port, _ = net.SplitHostPort(address)
-	return dir, host, port
+	return s, dir, host, port
 }
 
 // typesRow is the statement that has a value of every type, and what arbalest
@@ -80,7 +80,7 @@ func client(t *testing.T, there func() error, name string, args ...string) strin
 // TestClients lets PostgreSQL's clients ask for a value of every type, and
 // compares with what arbalest query says. Each checks its own abilities besides.
 func TestClients(t *testing.T) {
-	dir, host, port := sqlServed(t)
+	_, dir, host, port := sqlServed(t)
 	sql, want := typesRow(t, dir)
 	found := func(what ...string) func() error {
 		return func() error {
@@ -153,7 +153,7 @@ func TestClients(t *testing.T) {
 // TestNode does so with pg, parsed by it and not.
 func TestNode(t *testing.T) {
 	npm(t, "clients")
-	dir, host, port := sqlServed(t)
+	_, dir, host, port := sqlServed(t)
 	_, want := typesRow(t, dir)
 	compareTwo(t, want, client(t, func() error { return nil }, "node", "--no-deprecation", "clients/pg.js", host, port, typesFile))
 }

@@ -80,7 +80,7 @@ func (tx *databaseTx) execute(ctx context.Context, sql string, args []any) (rows
 		return 0, err
 	}
 	defer s.close()
-	counts := mapping.ResultReturnType(s.res) == mapping.ResultTypeChangedRows
+	counts := mapping.ResultReturnType(*s.res) == mapping.ResultTypeChangedRows
 	for {
 		switch err := s.next(); {
 		case errors.Is(err, io.EOF):

@@ -10,6 +10,9 @@
 // written in C (scan.c), gives DuckDB the vectors of decoded chunks where they
 // are in Go's memory, which is pinned for as long as statements read it.
 //
+// SQL of others runs for guests: they only read, and the memory that they take in
+// all is bounded, however they take it (guard.cc).
+//
 // One process at a time has the file (file.lock). This is the only package
 // that imports DuckDB.
 package duckdb

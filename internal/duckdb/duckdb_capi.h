@@ -1,5 +1,5 @@
-// The part of DuckDB's C API (duckdb.h, stable since 1.2) that scan.c and
-// stream.go call.
+// The part of DuckDB's C API (duckdb.h, stable since 1.2) that scan.c, guard.cc
+// and stream.go call.
 // It is declared here because cgo cannot name the header's directory, which is
 // in another module. duckdb.h of v0.10506.0 has the same declarations.
 #ifndef ARBALEST_DUCKDB_CAPI_H
@@ -7,6 +7,10 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 typedef uint64_t idx_t;
 typedef void *duckdb_connection;
@@ -54,8 +58,25 @@ typedef struct {
 
 enum { DUCKDB_STRING_INLINED = 12 };
 
+// A result; all is DuckDB's own.
+typedef struct {
+	idx_t deprecated[3];
+	void *columns;
+	char *message;
+	void *internal_data;
+} duckdb_result;
+
 // duckdb.h calls it deprecated, and names nothing in its place.
 duckdb_state duckdb_pending_prepared_streaming(void *prepared_statement, void **pending_result);
+
+idx_t duckdb_extract_statements(duckdb_connection connection, const char *query, void **extracted);
+duckdb_state duckdb_prepare_extracted_statement(duckdb_connection connection, void *extracted, idx_t index, void **prepared_statement);
+duckdb_state duckdb_prepare(duckdb_connection connection, const char *query, void **prepared_statement);
+duckdb_state duckdb_execute_pending(void *pending_result, duckdb_result *result);
+duckdb_data_chunk duckdb_fetch_chunk(duckdb_result result);
+void duckdb_interrupt(duckdb_connection connection);
+void duckdb_connection_get_client_context(duckdb_connection connection, void **client_context);
+void duckdb_destroy_client_context(void **client_context);
 
 duckdb_table_function duckdb_create_table_function(void);
 void duckdb_destroy_table_function(duckdb_table_function *function);
@@ -100,4 +121,7 @@ void *duckdb_vector_get_data(duckdb_vector vector);
 void duckdb_vector_ensure_validity_writable(duckdb_vector vector);
 uint64_t *duckdb_vector_get_validity(duckdb_vector vector);
 
+#ifdef __cplusplus
+}
+#endif
 #endif

@@ -63,7 +63,7 @@ func queryError(ctx context.Context, err error) error {
 	if cause := interrupted(ctx, err); cause != nil {
 		return cause
 	}
-	if errors.Is(err, arbalest.ErrInvalid) {
+	if errors.Is(err, arbalest.ErrInvalid) || errors.Is(err, arbalest.ErrTooLarge) {
 		return err
 	}
 	switch typeOf(err) {

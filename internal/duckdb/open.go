@@ -16,6 +16,7 @@ import (
 	"unsafe"
 
 	duck "github.com/duckdb/duckdb-go/v2"
+	"golang.org/x/sync/semaphore"
 
 	"arbalest"
 )
@@ -44,9 +45,11 @@ type Warehouse struct {
 	writer    *sql.Conn     // of the one that holds writing
 	writing   chan struct{} // has room for one: Load, Reset or Close
 	scanner   *scanner
-	known     *tables // of the writer; nil if they must be read
-	recent    *recent // the writer's
-	memory    int64   // DuckDB's limit, in bytes
+	known     *tables             // of the writer; nil if they must be read
+	recent    *recent             // the writer's
+	memory    int64               // DuckDB's limit, in bytes
+	granted   int64               // to guests, in bytes
+	large     *semaphore.Weighted // of large rows' bytes
 	closing   sync.Once
 	closed    error // of closing
 }
@@ -60,7 +63,7 @@ func Open(ctx context.Context, path string, opts Options) (*Warehouse, error) {
 	if err := opts.validate(); err != nil {
 		return nil, err
 	}
-	w := &Warehouse{writing: make(chan struct{}, 1), memory: opts.MemoryLimit, recent: newRecent(opts.RecentLimit)}
+	w := &Warehouse{writing: make(chan struct{}, 1), memory: opts.MemoryLimit, recent: newRecent(opts.RecentLimit), large: semaphore.NewWeighted(maxRow)}
 	if path != "" {
 		full, err := filepath.Abs(path)
 		if err != nil {
@@ -74,6 +77,8 @@ func Open(ctx context.Context, path string, opts Options) (*Warehouse, error) {
 			return nil, err
 		}
 	}
+	w.granted = opts.QueryLimit
+	grant(w.granted)
 	if err := w.start(ctx, opts); err != nil {
 		return nil, errors.Join(err, w.stop())
 	}
@@ -88,6 +93,7 @@ func (w *Warehouse) start(ctx context.Context, opts Options) error {
 		"autoload_known_extensions":    {"false"},
 		"preserve_insertion_order":     {"false"}, // else one thread inserts
 		"temp_directory":               {opts.TempDir},
+		"max_temp_directory_size":      {fmt.Sprintf("%dB", opts.TempLimit)},
 	}
 	var err error
 	if w.connector, err = duck.NewConnector("?"+dsn.Encode(), w.begin); err != nil {
@@ -171,6 +177,8 @@ func (w *Warehouse) stop() error {
 	if w.connector != nil {
 		errs = append(errs, w.connector.Close())
 	}
+	grant(-w.granted)
+	w.granted = 0
 	return errors.Join(append(errs, w.lock.release())...)
 }
 

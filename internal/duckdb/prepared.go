@@ -2,7 +2,6 @@ package duckdb
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 
 	"github.com/duckdb/duckdb-go/v2/mapping"
@@ -13,7 +12,7 @@ import (
 // errors are Query's.
 func (w *Warehouse) Parameters(ctx context.Context, query string) ([]string, error) {
 	var types []string
-	err := w.inspect(ctx, query, func(_ *sql.Conn, s statement) error {
+	err := w.inspect(ctx, query, func(_ *guest, s statement) error {
 		for _, t := range s.parameters {
 			types = append(types, nameOfType(t))
 		}
@@ -26,22 +25,22 @@ func (w *Warehouse) Parameters(ctx context.Context, query string) ([]string, err
 // are NULL for that: cast each to its type in the statement.
 func (w *Warehouse) Columns(ctx context.Context, query string) ([]Column, error) {
 	var columns []Column
-	err := w.inspect(ctx, query, func(conn *sql.Conn, s statement) (err error) {
-		columns, err = s.describe(ctx, conn)
+	err := w.inspect(ctx, query, func(g *guest, s statement) (err error) {
+		columns, err = s.describe(ctx, g)
 		return err
 	})
 	return columns, err
 }
 
-func (w *Warehouse) inspect(ctx context.Context, query string, then func(*sql.Conn, statement) error) error {
-	conn, done, err := w.reader(ctx)
+func (w *Warehouse) inspect(ctx context.Context, query string, then func(*guest, statement) error) error {
+	g, err := w.guest(ctx)
 	if err != nil {
 		return err
 	}
-	defer done()
-	s, err := inspect(conn, query)
+	defer g.leave()
+	s, err := inspect(g, query)
 	if err == nil {
-		err = then(conn, s)
+		err = then(g, s)
 	}
 	if err != nil {
 		return queryError(ctx, err)

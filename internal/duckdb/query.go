@@ -2,13 +2,13 @@ package duckdb
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"io"
 	"strings"
 
 	"github.com/duckdb/duckdb-go/v2/mapping"
+	"golang.org/x/sync/semaphore"
 
 	"arbalest"
 	"arbalest/internal/warehouse"
@@ -23,11 +23,20 @@ type (
 	Value  = warehouse.Value
 )
 
+// maxRow is the most bytes that a row's texts may have; largeRow is how many
+// they may without being counted: of the others there are maxRow bytes at once.
+const (
+	maxRow   = 32 << 20
+	largeRow = 256 << 10
+)
+
 // Rows are a query's result, as it is computed. They belong to one goroutine
 // and must be closed.
 type Rows struct {
 	Columns []Column
 
+	large  *semaphore.Weighted
+	held   int64 // of large
 	ctx    context.Context
 	done   func()
 	stream *stream
@@ -48,13 +57,13 @@ func (w *Warehouse) Query(ctx context.Context, query string) (*Rows, error) {
 // QueryAs is Query with arguments for $1 and so on, as bind takes them, and with
 // each column cast to VARCHAR as cast says: an expression of %s, the column.
 func (w *Warehouse) QueryAs(ctx context.Context, query string, args []any, cast func(Column) string) (*Rows, error) {
-	conn, done, err := w.reader(ctx)
+	g, err := w.guest(ctx)
 	if err != nil {
 		return nil, err
 	}
-	r := &Rows{ctx: ctx, done: done}
-	if err := r.start(conn, query, args, cast); err != nil {
-		done()
+	r := &Rows{ctx: ctx, done: g.leave, large: w.large}
+	if err := r.start(g, query, args, cast); err != nil {
+		g.leave()
 		return nil, queryError(ctx, err)
 	}
 	return r, nil
@@ -78,22 +87,22 @@ func (w *Warehouse) Ask(ctx context.Context, query string, to warehouse.Sink) er
 	return rows.Err()
 }
 
-func (r *Rows) start(conn *sql.Conn, query string, args []any, cast func(Column) string) error {
-	statement, err := inspect(conn, query)
+func (r *Rows) start(g *guest, query string, args []any, cast func(Column) string) error {
+	statement, err := inspect(g, query)
 	if err != nil {
 		return err
 	}
 	if n := len(statement.parameters); n != len(args) {
 		return fmt.Errorf("%w: the statement has %d parameters and %d values for them", arbalest.ErrInvalid, n, len(args))
 	}
-	if r.Columns, err = statement.describe(r.ctx, conn); err != nil {
+	if r.Columns, err = statement.describe(r.ctx, g); err != nil {
 		return err
 	}
 	r.values = make([]Value, len(r.Columns))
 	if statement.kind != mapping.StatementTypeExplain {
 		query = statement.asText(r.Columns, cast)
 	}
-	r.stream, err = openStream(r.ctx, conn, query, args...)
+	r.stream, err = g.open(r.ctx, query, args...)
 	return err
 }
 
@@ -106,10 +115,13 @@ type statement struct {
 }
 
 // inspect lets DuckDB parse and bind a query. The error wraps
-// arbalest.ErrInvalid if it is not one statement that reads.
-func inspect(conn *sql.Conn, query string) (s statement, err error) {
+// arbalest.ErrInvalid if it is not one statement that only reads.
+func inspect(g *guest, query string) (s statement, err error) {
 	s.text = trimStatement(query)
-	err = prepared(conn, query, func(stmt mapping.PreparedStatement) error {
+	if err := checkCalls(query); err != nil {
+		return s, err
+	}
+	err = g.prepared(query, func(stmt mapping.PreparedStatement) error {
 		s.kind = mapping.PreparedStatementType(stmt)
 		if s.kind != mapping.StatementTypeSelect && s.kind != mapping.StatementTypeExplain {
 			return fmt.Errorf("%w: the statement does not only read: use SELECT, FROM, VALUES, SHOW, DESCRIBE, SUMMARIZE or EXPLAIN; tables are derived from events and are not written by hand", arbalest.ErrInvalid)
@@ -125,38 +137,9 @@ func inspect(conn *sql.Conn, query string) (s statement, err error) {
 	return s, err
 }
 
-// prepared lets DuckDB parse and bind what must be one statement, and gives it to
-// look. The error wraps arbalest.ErrInvalid if it is none, or look's.
-func prepared(conn *sql.Conn, query string, look func(mapping.PreparedStatement) error) error {
-	return conn.Raw(func(c any) error {
-		raw, err := connectionOf(c)
-		if err != nil {
-			return err
-		}
-		connection := mapping.Connection{Ptr: raw}
-		var parsed mapping.ExtractedStatements
-		defer mapping.DestroyExtracted(&parsed)
-		switch n := mapping.ExtractStatements(connection, query, &parsed); {
-		case n == 0:
-			if message := mapping.ExtractStatementsError(parsed); message != "" {
-				return duckError(message)
-			}
-			return fmt.Errorf("%w: there is no statement: send one", arbalest.ErrInvalid)
-		case n > 1:
-			return fmt.Errorf("%w: there are %d statements: send one at a time", arbalest.ErrInvalid, n)
-		}
-		var stmt mapping.PreparedStatement
-		defer mapping.DestroyPrepare(&stmt)
-		if mapping.PrepareExtractedStatement(connection, parsed, 0, &stmt) == mapping.StateError {
-			return duckError(mapping.PrepareError(stmt))
-		}
-		return look(stmt)
-	})
-}
-
 // describe returns a statement's columns. Parameters are NULL meanwhile: the
 // types do not follow from them if each is cast to one.
-func (s statement) describe(ctx context.Context, conn *sql.Conn) ([]Column, error) {
+func (s statement) describe(ctx context.Context, g *guest) ([]Column, error) {
 	var columns []Column
 	if s.kind == mapping.StatementTypeExplain {
 		for _, name := range s.columns {
@@ -168,23 +151,20 @@ func (s statement) describe(ctx context.Context, conn *sql.Conn) ([]Column, erro
 	if len(s.parameters) > 0 && len(names) == 1 && names[0] == "unknown" {
 		names = nil // a table function has a parameter, and DuckDB would bind that first
 	}
-	rows, err := conn.QueryContext(ctx, "DESCRIBE SELECT * FROM (\n"+s.text+"\n)", make([]any, len(s.parameters))...)
+	rows, err := g.open(ctx, "SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM (\n"+s.text+"\n))", make([]any, len(s.parameters))...)
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close()
-	for rows.Next() {
-		var name, kind string
-		var ignored [4]any
-		if err := rows.Scan(&name, &kind, &ignored[0], &ignored[1], &ignored[2], &ignored[3]); err != nil {
-			return nil, err
-		}
+	err = rows.each(func() error {
+		name, _ := rows.text(0)
+		kind, _ := rows.text(1)
 		if len(columns) < len(names) {
 			name = names[len(columns)]
 		}
 		columns = append(columns, Column{Name: name, Type: kind, Kind: kindOf(kind)})
-	}
-	if err := rows.Err(); err != nil {
+		return nil
+	})
+	if err != nil {
 		return nil, err
 	}
 	if names != nil && len(columns) != len(names) {
@@ -241,7 +221,11 @@ func (r *Rows) Next() bool {
 	if r.err != nil {
 		return false
 	}
+	r.Drop()
 	if r.err = r.stream.next(); r.err != nil {
+		return false
+	}
+	if r.err = r.hold(); r.err != nil {
 		return false
 	}
 	for i := range r.values {
@@ -249,6 +233,35 @@ func (r *Rows) Next() bool {
 		r.values[i] = Value{Text: text, Null: !ok}
 	}
 	return true
+}
+
+// hold waits until the row may be had.
+func (r *Rows) hold() error {
+	size := int64(0)
+	for i := range r.values {
+		size += int64(len(r.stream.bytes(i)))
+	}
+	switch {
+	case size <= largeRow:
+		return nil
+	case size > maxRow:
+		return fmt.Errorf("%w: a row has %d bytes, of at most %d: select less of it", arbalest.ErrTooLarge, size, maxRow)
+	}
+	if err := r.large.Acquire(r.ctx, size); err != nil {
+		return err
+	}
+	r.held = size
+	return nil
+}
+
+// Drop lets go of the row before Next does, so that others can have large ones
+// while nothing is asked for.
+func (r *Rows) Drop() {
+	clear(r.values)
+	if r.held > 0 {
+		r.large.Release(r.held)
+		r.held = 0
+	}
 }
 
 // Values returns the row, one value for each column. The slice is only good
@@ -269,6 +282,7 @@ func (r *Rows) Close() error {
 	if r.done == nil {
 		return nil
 	}
+	r.Drop()
 	r.stream.close()
 	r.done()
 	r.done = nil

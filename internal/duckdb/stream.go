@@ -1,7 +1,8 @@
 package duckdb
 
 /*
-#include "duckdb_capi.h"
+#include <stdlib.h>
+#include "guard.h"
 */
 import "C"
 
@@ -24,11 +25,11 @@ import (
 // result in memory, outside DuckDB's memory limit.)
 type stream struct {
 	ctx   context.Context
-	conn  *sql.Conn
+	guest *guest // nil if the SQL is ours
 	raw   mapping.Connection
 	stop  func() // ends watch; nil once closed
 	stmt  mapping.PreparedStatement
-	res   mapping.Result
+	res   *mapping.Result
 	open  bool // res is to be destroyed
 	chunk mapping.DataChunk
 	rows  int
@@ -39,16 +40,17 @@ type stream struct {
 // until the stream is closed. Arguments are as bind takes them. Errors are
 // DuckDB's own.
 func openStream(ctx context.Context, conn *sql.Conn, query string, args ...any) (*stream, error) {
-	s := &stream{ctx: ctx, conn: conn}
-	err := conn.Raw(func(c any) error {
-		ptr, err := connectionOf(c)
-		s.raw.Ptr = ptr
-		return err
-	})
+	raw, err := rawOf(conn)
 	if err != nil {
 		return nil, err
 	}
-	s.stop = watch(ctx, s.raw)
+	return begin(&stream{ctx: ctx, raw: raw}, query, args)
+}
+
+// begin runs a stream's statement.
+func begin(s *stream, query string, args []any) (*stream, error) {
+	s.res = new(mapping.Result)
+	s.stop = watch(s.ctx, s.raw)
 	if err := s.start(query, args); err != nil {
 		s.close()
 		return nil, err
@@ -60,23 +62,24 @@ func (s *stream) start(query string, args []any) error {
 	if err := s.ctx.Err(); err != nil {
 		return err
 	}
-	if mapping.Prepare(s.raw, query, &s.stmt) == mapping.StateError {
-		return duckError(mapping.PrepareError(s.stmt))
+	text := C.CString(query)
+	defer C.free(unsafe.Pointer(text))
+	state := C.guest_prepare(s.guest.handle(), s.raw.Ptr, text, &s.stmt.Ptr)
+	if err := s.guest.failed(state, func() string { return mapping.PrepareError(s.stmt) }); err != nil {
+		return err
 	}
 	if err := bind(s.stmt, args); err != nil {
 		return err
 	}
 	var pending mapping.PendingResult
 	defer mapping.DestroyPending(&pending)
-	if C.duckdb_pending_prepared_streaming(s.stmt.Ptr, (*unsafe.Pointer)(unsafe.Pointer(&pending.Ptr))) != 0 {
-		return duckError(mapping.PendingError(pending))
+	state = C.guest_pending(s.guest.handle(), s.stmt.Ptr, &pending.Ptr)
+	if err := s.guest.failed(state, func() string { return mapping.PendingError(pending) }); err != nil {
+		return err
 	}
-	state := mapping.ExecutePending(pending, &s.res)
+	state = C.guest_execute(s.guest.handle(), pending.Ptr, (*C.duckdb_result)(unsafe.Pointer(s.res)))
 	s.open = true
-	if state == mapping.StateError {
-		return duckError(mapping.ResultError(&s.res))
-	}
-	return nil
+	return s.guest.failed(state, func() string { return mapping.ResultError(s.res) })
 }
 
 // next moves to the next row. It returns io.EOF after the last.
@@ -89,9 +92,14 @@ func (s *stream) next() error {
 		if err := s.ctx.Err(); err != nil {
 			return err
 		}
-		if s.chunk = mapping.FetchChunk(s.res); s.chunk.Ptr == nil {
-			if message := mapping.ResultError(&s.res); message != "" {
-				return duckError(message)
+		state := C.guest_fetch(s.guest.handle(), (*C.duckdb_result)(unsafe.Pointer(s.res)), &s.chunk.Ptr)
+		if s.chunk.Ptr == nil {
+			message := mapping.ResultError(s.res)
+			if message != "" {
+				state = 1
+			}
+			if err := s.guest.failed(state, func() string { return message }); err != nil {
+				return err
 			}
 			return io.EOF
 		}
@@ -150,7 +158,7 @@ func (s *stream) close() {
 		mapping.DestroyDataChunk(&s.chunk)
 	}
 	if s.open {
-		mapping.DestroyResult(&s.res)
+		mapping.DestroyResult(s.res)
 		s.open = false
 	}
 	if s.stmt.Ptr != nil {

@@ -114,8 +114,8 @@ func formsOf(ctx context.Context, conn *sql.Conn, query string, args []any) ([]f
 	}
 	defer s.close()
 	var forms []form
-	for i := range mapping.ColumnCount(&s.res) {
-		forms = append(forms, formOf(mapping.ColumnType(&s.res, i)))
+	for i := range mapping.ColumnCount(s.res) {
+		forms = append(forms, formOf(mapping.ColumnType(s.res, i)))
 	}
 	return forms, nil
 }
@@ -137,7 +137,11 @@ func inForms(query string, forms []form) string {
 
 // kindOfStatement says of what kind one statement is.
 func kindOfStatement(conn *sql.Conn, query string) (kind mapping.StatementType, err error) {
-	err = prepared(conn, query, func(stmt mapping.PreparedStatement) error {
+	raw, err := rawOf(conn)
+	if err != nil {
+		return kind, err
+	}
+	err = (&guest{raw: raw}).prepared(query, func(stmt mapping.PreparedStatement) error {
 		kind = mapping.PreparedStatementType(stmt)
 		return nil
 	})

@@ -48,9 +48,6 @@ CREATE MACRO array_lower(a, d) AS CASE WHEN len(a) > 0 THEN 1 END;
 CREATE MACRO array_upper(a, d) AS CASE WHEN len(a) > 0 THEN len(a) END;
 CREATE MACRO array_remove(a, x) AS list_filter(a, lambda v: v IS DISTINCT FROM x);
 CREATE MACRO pg_tablespace_location(o) AS '';
-CREATE MACRO repeat(s, n) AS CASE WHEN len(s) * n > 16777216 THEN error('repeat: more than 16 MiB') ELSE system.main.repeat(s, n) END;
-CREATE MACRO lpad(s, n, f) AS CASE WHEN n > 16777216 THEN error('lpad: more than 16 MiB') ELSE system.main.lpad(s, n, f) END;
-CREATE MACRO rpad(s, n, f) AS CASE WHEN n > 16777216 THEN error('rpad: more than 16 MiB') ELSE system.main.rpad(s, n, f) END;
 CREATE MACRO _pg_series(a, b) AS unnest(generate_series(a::BIGINT, b::BIGINT));
 CREATE MACRO _pg_expandarray(a) AS unnest(list_transform(a, lambda x, i: {'x': x, 'n': i}));
 CREATE VIEW pg_namespace AS

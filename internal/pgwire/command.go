@@ -62,17 +62,17 @@ func (c *session) command(p *portal) (string, error) {
 	case "discard":
 		if second.is("all") {
 			c.closeAll(true)
-			clear(c.statements)
+			c.dropStatements()
 			c.settings.reset("all")
 		}
 		return "DISCARD " + strings.ToUpper(second.text), nil
 	case "deallocate":
 		last := st.tokens[len(st.tokens)-1]
 		if last.is("all") {
-			clear(c.statements)
+			c.dropStatements()
 			return "DEALLOCATE ALL", nil
 		}
-		delete(c.statements, last.name())
+		c.dropStatement(last.name())
 		return "DEALLOCATE", nil
 	case "declare":
 		return "DECLARE CURSOR", c.declare(p)
@@ -224,4 +224,5 @@ func (r *fixedRows) Next() bool {
 
 func (r *fixedRows) Values() []warehouse.Value { return r.row }
 func (r *fixedRows) Err() error                { return nil }
+func (r *fixedRows) Drop()                     {}
 func (r *fixedRows) Close() error              { return nil }

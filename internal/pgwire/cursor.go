@@ -16,6 +16,7 @@ type cursor struct {
 	rows    source // nil once given up
 	hold    bool   // beyond its transaction
 	done    bool
+	kept    int // bytes of its arguments
 }
 
 func (cur *cursor) close() {
@@ -46,7 +47,7 @@ func (c *session) understandDeclare(ctx context.Context, st *statement, oids []u
 
 func (c *session) declare(p *portal) error {
 	st := p.statement
-	cur := &cursor{task: c.newTask()}
+	cur := &cursor{task: c.newTask(), kept: weightOf(p.args)}
 	for i, t := range st.tokens {
 		if t.is("for") {
 			break
@@ -63,12 +64,16 @@ func (c *session) declare(p *portal) error {
 	if len(c.cursors) >= 100 {
 		return fail("53000", "there are too many cursors")
 	}
+	if err := c.keep(cur.kept); err != nil {
+		return err
+	}
 	err := c.work(cur.task, func() (err error) {
 		cur.rows, err = c.query(cur.task, st.inner, p.args)
 		return err
 	})
 	if err != nil {
 		cur.task.cancel(nil)
+		_ = c.keep(-cur.kept)
 		return err
 	}
 	cur.columns = st.inner.columns
@@ -121,7 +126,7 @@ func (c *session) openFetch(p *portal) error {
 		return err
 	}
 	if cur.rows == nil {
-		return fail("24000", "the cursor was closed, because it was not read for too long")
+		return fail("24000", "the cursor was closed, because it was not read for long and memory or connections were needed: declare it again")
 	}
 	p.task = cur.task
 	p.rows = &fetched{cur: cur, left: n}
@@ -152,6 +157,12 @@ func (f *fetched) Err() error {
 	return f.cur.rows.Err()
 }
 
+func (f *fetched) Drop() {
+	if f.cur.rows != nil {
+		f.cur.rows.Drop()
+	}
+}
+
 func (f *fetched) Close() error { return nil }
 
 // move is MOVE: rows that are left out.
@@ -176,17 +187,21 @@ func (c *session) move(st *statement) (string, error) {
 
 func (c *session) closeCursor(name token) error {
 	if name.is("all") {
-		for key, cur := range c.cursors {
-			cur.close()
-			delete(c.cursors, key)
+		for name := range c.cursors {
+			c.dropCursor(name)
 		}
 		return nil
 	}
-	cur := c.cursors[name.name()]
-	if cur == nil {
+	if c.cursors[name.name()] == nil {
 		return fail("34000", "cursor %q does not exist", name.name())
 	}
-	cur.close()
-	delete(c.cursors, name.name())
+	c.dropCursor(name.name())
 	return nil
+}
+
+func (c *session) dropCursor(name string) {
+	cur := c.cursors[name]
+	cur.close()
+	_ = c.keep(-cur.kept)
+	delete(c.cursors, name)
 }

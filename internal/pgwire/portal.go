@@ -1,6 +1,10 @@
 package pgwire
 
 import (
+	"errors"
+	"time"
+
+	"arbalest"
 	"arbalest/internal/duckdb"
 	"arbalest/internal/warehouse"
 
@@ -15,6 +19,7 @@ type source interface {
 	Next() bool
 	Values() []warehouse.Value
 	Err() error
+	Drop() // the row, until Next
 	Close() error
 }
 
@@ -26,7 +31,9 @@ type portal struct {
 	task      *task
 	rows      source // nil before the first and after the last row
 	begun     bool
-	sent      int // rows
+	lost      bool // what was not read yet was given up
+	kept      int  // bytes of its arguments
+	sent      int  // rows
 }
 
 func (p *portal) close() {
@@ -42,6 +49,7 @@ func (p *portal) close() {
 func (c *session) closePortal(name string) {
 	if p := c.portals[name]; p != nil {
 		p.close()
+		_ = c.keep(-p.kept)
 		delete(c.portals, name)
 	}
 }
@@ -86,6 +94,40 @@ func (c *session) open(p *portal) error {
 
 // query asks DuckDB.
 func (c *session) query(t *task, st *statement, args []any) (source, error) {
+	if !c.server.results.TryAcquire(1) {
+		return nil, fail("53400", "too many results are open: read them to their end, or close them")
+	}
+	rows, err := c.queryRows(t, st, args)
+	if errors.Is(err, arbalest.ErrBusy) && c.server.relieve() {
+		select {
+		case <-time.After(relief):
+		case <-t.ctx.Done():
+		}
+		rows, err = c.queryRows(t, st, args)
+	}
+	if err != nil {
+		c.server.results.Release(1)
+		return nil, err
+	}
+	return &openRows{rows, func() { c.server.results.Release(1) }}, nil
+}
+
+// openRows are a result that is open.
+type openRows struct {
+	*duckdb.Rows
+	release func() // nil once closed
+}
+
+func (r *openRows) Close() error {
+	err := r.Rows.Close()
+	if r.release != nil {
+		r.release()
+		r.release = nil
+	}
+	return err
+}
+
+func (c *session) queryRows(t *task, st *statement, args []any) (*duckdb.Rows, error) {
 	rows, err := c.server.opts.Warehouse.QueryAs(t.ctx, st.sql, args, func(d duckdb.Column) string { return c.server.types.castOf(d.Type) })
 	if err != nil {
 		return nil, err
@@ -142,6 +184,7 @@ func (c *session) send(p *portal, limit int) (more bool, err error) {
 				size = 0
 			}
 		}
+		p.rows.Drop()
 		more = true
 		return nil
 	})

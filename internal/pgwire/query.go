@@ -58,6 +58,9 @@ func (c *session) run(p *portal, limit int, describe bool) error {
 	if st.verb == "copy" {
 		return c.copyOut(p)
 	}
+	if p.lost {
+		return fail("24000", "the rest of the result was given up, because it was not read for long and memory or connections were needed: run the statement again")
+	}
 	if !p.begun {
 		if err := c.open(p); err != nil {
 			return err
@@ -133,6 +136,11 @@ func (c *session) parse(m *pgproto3.Parse) error {
 	if c.tx == 'E' && st.verb != "rollback" && st.verb != "commit" && st.verb != "abort" && st.verb != "end" {
 		return fail("25P02", "current transaction is aborted, commands ignored until end of transaction block")
 	}
+	c.dropStatement(m.Name)
+	st.kept = st.weight()
+	if err := c.keep(st.kept); err != nil {
+		return err
+	}
 	c.statements[m.Name] = st
 	c.backend.Send(&pgproto3.ParseComplete{})
 	return nil
@@ -172,6 +180,10 @@ func (c *session) bind(m *pgproto3.Bind) error {
 		p.args = append(p.args, arg)
 	}
 	c.closePortal(m.DestinationPortal)
+	p.kept = weightOf(p.args)
+	if err := c.keep(p.kept); err != nil {
+		return err
+	}
 	c.portals[m.DestinationPortal] = p
 	c.backend.Send(&pgproto3.BindComplete{})
 	return nil

@@ -10,8 +10,11 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"runtime/debug"
 	"sync"
 	"time"
+
+	"golang.org/x/sync/semaphore"
 
 	"arbalest"
 	"arbalest/internal/duckdb"
@@ -43,9 +46,6 @@ type Options struct {
 // catalog.
 const postgresVersion = "13.0"
 
-// maxMessage is the most bytes that a message of a client may have.
-const maxMessage = 16 << 20
-
 // A Server lets clients of PostgreSQL ask a warehouse.
 type Server struct {
 	opts    Options
@@ -55,6 +55,9 @@ type Server struct {
 	attach  func() error // makes the catalog, once
 	ctx     context.Context
 	stop    context.CancelCauseFunc
+	taken   *semaphore.Weighted // by messages that are handled
+	kept    *semaphore.Weighted // by sessions
+	results *semaphore.Weighted // that are open
 
 	mu       sync.Mutex
 	listener net.Listener
@@ -78,7 +81,7 @@ func New(ctx context.Context, opts Options) (*Server, error) {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{opts: opts, catalog: newCatalog(postgresVersion), types: newTypeSet(), sessions: map[uint32]*session{}, conns: map[net.Conn]bool{}}
+	s := &Server{opts: opts, catalog: newCatalog(postgresVersion), types: newTypeSet(), sessions: map[uint32]*session{}, conns: map[net.Conn]bool{}, taken: semaphore.NewWeighted(intakeBytes), kept: semaphore.NewWeighted(keptBytes), results: semaphore.NewWeighted(int64(4 * opts.Sessions))}
 	if opts.Password != "" {
 		var err error
 		if s.secret, err = newSecret(opts.Password); err != nil {
@@ -116,8 +119,16 @@ func (s *Server) Serve(ln net.Listener) error {
 		}
 		s.running.Go(func() {
 			defer s.leave(conn)
+			defer s.survive()
 			s.serve(conn)
 		})
+	}
+}
+
+// survive lets a session that panics end alone: others, and capture, go on.
+func (s *Server) survive() {
+	if r := recover(); r != nil {
+		s.opts.Log.Error("sql: a session ended by a defect of arbalest: please report it", "panic", r, "stack", string(debug.Stack()))
 	}
 }
 
@@ -169,6 +180,28 @@ func (s *Server) cancel(pid uint32, key []byte) {
 	if c != nil && len(key) == 4 && binary.BigEndian.Uint32(key) == binary.BigEndian.Uint32(c.key) {
 		c.interrupt(errCancelled())
 	}
+}
+
+// When queries lack memory, results that were not read for patient go, within
+// relief.
+const (
+	patient = time.Second
+	relief  = 300 * time.Millisecond
+)
+
+// relieve has sessions that wait for their clients give up the results that they
+// keep open, and says whether there were any.
+func (s *Server) relieve() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	some := false
+	for _, c := range s.sessions {
+		if since := c.holds.Load(); since != 0 && time.Now().UnixNano()-since > int64(patient) {
+			_ = c.conn.SetReadDeadline(time.Unix(1, 0)) // it is closed, then
+			some = true
+		}
+	}
+	return some
 }
 
 // Close takes no more connections, stops what is running, and waits until all

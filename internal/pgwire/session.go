@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgproto3"
@@ -18,6 +19,7 @@ type session struct {
 	server   *Server
 	conn     net.Conn
 	in       *bufio.Reader
+	intake   *intake
 	backend  *pgproto3.Backend
 	settings *settings
 	locals   map[string]string // what SET LOCAL replaced
@@ -28,15 +30,19 @@ type session struct {
 	statements map[string]*statement
 	portals    map[string]*portal
 	cursors    map[string]*cursor
+	nested     bool   // what is understood is within DECLARE or COPY
 	skip       bool   // until Sync, after an error
 	asked      string // the last statement
 
+	holds   atomic.Int64 // since when it has waited with results open, in ns; 0 if it does not
 	mu      sync.Mutex
 	running context.CancelCauseFunc // of what runs
 }
 
 // loop answers messages until the client leaves.
 func (c *session) loop() {
+	defer c.intake.release()
+	defer c.dropStatements()
 	defer c.closeAll(true)
 	for {
 		message, err := c.receive()
@@ -58,6 +64,10 @@ func (c *session) loop() {
 // receive waits for the client's next message. Results that were read in part
 // are given up if that takes too long.
 func (c *session) receive() (pgproto3.FrontendMessage, error) {
+	if c.idle() {
+		c.holds.Store(time.Now().UnixNano())
+		defer c.holds.Store(0)
+	}
 	for {
 		if err := c.conn.SetReadDeadline(c.patience()); err != nil {
 			return nil, err
@@ -66,13 +76,17 @@ func (c *session) receive() (pgproto3.FrontendMessage, error) {
 			return nil, errStopping()
 		}
 		message, err := c.backend.Receive()
+		var f *failure
 		switch {
 		case err == nil:
 			return message, nil
+		case errors.As(err, &f):
+			return nil, err
 		case c.server.ctx.Err() != nil:
 			return nil, errStopping()
 		case errors.Is(err, os.ErrDeadlineExceeded) && c.idle():
 			c.closeOpen()
+			c.holds.Store(0)
 			continue
 		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed), errors.Is(err, os.ErrDeadlineExceeded):
 			return nil, err
@@ -134,7 +148,7 @@ func (c *session) handle(message pgproto3.FrontendMessage) error {
 		err = c.execute(m)
 	case *pgproto3.Close:
 		if m.ObjectType == 'S' {
-			delete(c.statements, m.Name)
+			c.dropStatement(m.Name)
 		} else {
 			c.closePortal(m.Name)
 		}
@@ -287,15 +301,29 @@ func (c *session) closeAll(held bool) {
 	}
 	for name, cur := range c.cursors {
 		if held || !cur.hold {
-			cur.close()
-			delete(c.cursors, name)
+			c.dropCursor(name)
 		}
+	}
+}
+
+// dropStatement forgets a prepared statement, dropStatements all.
+func (c *session) dropStatement(name string) {
+	if st := c.statements[name]; st != nil {
+		_ = c.keep(-st.kept)
+		delete(c.statements, name)
+	}
+}
+
+func (c *session) dropStatements() {
+	for name := range c.statements {
+		c.dropStatement(name)
 	}
 }
 
 // closeOpen gives up results that were read in part.
 func (c *session) closeOpen() {
 	for _, p := range c.portals {
+		p.lost = p.lost || p.rows != nil
 		p.close()
 	}
 	for _, cur := range c.cursors {

@@ -87,7 +87,13 @@ func (c *session) greet() (ok bool, err error) {
 
 // enter lets a client in.
 func (c *session) enter(encrypted bool) (ok bool, err error) {
-	c.backend = pgproto3.NewBackend(c.in, c.conn)
+	intake := &intake{r: c.in, conn: c.conn, ctx: c.server.ctx, budget: c.server.taken}
+	defer func() {
+		if !ok {
+			intake.release()
+		}
+	}()
+	c.intake, c.backend = intake, pgproto3.NewBackend(intake, c.conn)
 	c.backend.SetMaxBodyLen(64 << 10)
 	first, err := c.backend.ReceiveStartupMessage()
 	if err != nil {

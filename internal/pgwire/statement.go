@@ -19,6 +19,7 @@ type statement struct {
 	columns []column   // of its result; nil if there is none, or it is not known yet
 	inner   *statement // what a cursor or COPY is of
 	catalog bool       // it asks the catalog
+	kept    int        // bytes, while it is prepared
 }
 
 // A column is one of a result.
@@ -67,10 +68,16 @@ func (c *session) understand(ctx context.Context, tokens []token, oids []uint32)
 			return nil, err
 		}
 		st.columns = cur.columns
-	case "declare":
+	case "declare", "copy":
+		if c.nested {
+			return nil, fail("42601", "%s cannot be within DECLARE or COPY: write a SELECT there", strings.ToUpper(st.verb))
+		}
+		c.nested = true
+		defer func() { c.nested = false }()
+		if st.verb == "copy" {
+			return st, c.understandCopy(ctx, st, oids)
+		}
 		return st, c.understandDeclare(ctx, st, oids)
-	case "copy":
-		return st, c.understandCopy(ctx, st, oids)
 	default:
 		return st, c.ask(ctx, st, oids)
 	}
@@ -100,6 +107,7 @@ func (c *session) ask(ctx context.Context, st *statement, oids []uint32) error {
 		r.cast = func(i int) string { return c.server.types.castArgument(i, st.oids[i-1]) }
 	}
 	st.sql, st.catalog = r.rewrite(st.all)
+	st.all, st.tokens = nil, nil // many times as large, and all is in sql now
 	return nil
 }
 

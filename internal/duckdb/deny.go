@@ -1,0 +1,60 @@
+package duckdb
+
+import (
+	"fmt"
+	"strings"
+
+	"arbalest"
+)
+
+// denied returns the functions that SELECT can call and that do more than read: they
+// change DuckDB for all (logging ends the process if it is to a file), write the
+// warehouse's file, hold threads that nothing wakes, take addresses, or run SQL
+// that is in a text. DuckDB has no setting against them.
+func denied() []string {
+	return []string{
+		"enable_logging", "disable_logging", "truncate_duckdb_logs", "write_log", "enable_profiling", "disable_profiling",
+		"enable_peg_parser", "disable_peg_parser", "checkpoint", "force_checkpoint", "sleep_ms", "arrow_scan", "arrow_scan_dumb", "seq_scan",
+		"query", "json_execute_serialized_sql",
+	}
+}
+
+// checkCalls refuses a statement that calls a function that is denied. It takes
+// for a call whatever looks like one, in a text too, so that nothing depends on
+// where DuckDB sees texts begin and end. The error wraps arbalest.ErrInvalid.
+func checkCalls(sql string) error {
+	folded := []byte(sql)
+	for i, c := range folded {
+		if 'A' <= c && c <= 'Z' {
+			folded[i] = c + 'a' - 'A'
+		}
+	}
+	text := string(folded)
+	for _, name := range denied() {
+		for from := 0; ; {
+			i := strings.Index(text[from:], name)
+			if i < 0 {
+				break
+			}
+			start := from + i
+			from = start + len(name)
+			if (start == 0 || !isName(text[start-1])) && calls(text[from:]) {
+				return fmt.Errorf("%w: the function %s is not for queries: it does more than read", arbalest.ErrInvalid, name)
+			}
+		}
+	}
+	return nil
+}
+
+// calls says whether what comes after a function's name is its arguments.
+func calls(rest string) bool {
+	rest = strings.TrimPrefix(rest, `"`)
+	for rest != "" && rest[0] != '(' {
+		n, counts := token(rest)
+		if counts || rest[0] == ';' {
+			return false
+		}
+		rest = rest[n:]
+	}
+	return rest != ""
+}
