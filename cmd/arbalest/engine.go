@@ -146,6 +146,9 @@ func openEngine(ctx context.Context, p place, c config) (*engine, error) {
 		return nil, errors.Join(err, closeStore())
 	}
 	opts := load.Options{BatchBytes: int64(c.Warehouse.Batch)}
+	if w.DuckDB != nil {
+		opts.BatchColumns = w.DuckDB.BatchColumns()
+	}
 	for _, t := range tables {
 		if t.Declared {
 			opts.Declared = append(opts.Declared, t)

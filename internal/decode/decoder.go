@@ -10,9 +10,11 @@ import (
 
 // Limits of what is inferred and of what is read.
 const (
-	// maxColumns is how many columns are inferred for a table. Redshift has at
-	// most 1,600 (Amazon Redshift Management Guide, "Quotas and limits").
-	maxColumns = 1500
+	// maxColumns is how many columns are inferred for a table; what more there is
+	// stays in properties. GitHub's webhooks have up to 498. Redshift has room for
+	// 1,600 (Amazon Redshift Management Guide, "Quotas and limits"), and DuckDB takes
+	// more than a MiB of memory for each.
+	maxColumns = 500
 	// maxPath is the most elements of an inferred column's path.
 	maxPath = 8
 	// maxLevels is how deep arrays and objects may be within each other.

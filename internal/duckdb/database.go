@@ -38,6 +38,9 @@ func (d database) Transact(ctx context.Context, _ string, do func(warehouse.Tx) 
 		return err
 	}
 	defer release()
+	if err := d.w.fitWidest(ctx); err != nil {
+		return err
+	}
 	tx := &databaseTx{ctx: ctx, scanner: d.w.scanner}
 	err = d.w.transact(ctx, func(t *transaction) error {
 		tx.transaction = t

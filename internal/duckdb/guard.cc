@@ -298,9 +298,11 @@ struct asking {
 // load that has begun to use them may need them to its end.
 const time_t lasting = 60;
 
+std::atomic<int64_t> room; // that loads of wide tables have besides
+
 // evict is EvictBlocks for guests; and for loads, which what guests are being
 // refused does not count against, and which have a third more beside guests, or
-// 128 MiB.
+// 128 MiB, and what guard_room says.
 eviction evict(void *pool, uint8_t tag, idx_t extra, idx_t limit, void *buffer) {
 	if (served != nullptr) {
 		asking a(extra);
@@ -309,7 +311,7 @@ eviction evict(void *pool, uint8_t tag, idx_t extra, idx_t limit, void *buffer) 
 	idx_t third = limit / 3, most = 128 << 20;
 	bool alone = present.load() == 0 && (left.load() == 0 || now() - left.load() > lasting);
 	idx_t beside = alone ? 0 : third < most ? third : most;
-	return evict_really(pool, tag, extra, limit + asked.load() + beside, buffer);
+	return evict_really(pool, tag, extra, limit + asked.load() + beside + (idx_t)room.load(), buffer);
 }
 
 // redirect has BufferPool's table of virtual functions name evict instead of
@@ -340,6 +342,12 @@ bool guard_grow(int64_t bytes) {
 	total += bytes;
 	size_t most = length > 0 ? length - spare_bytes : 0;
 	regular.bound = (size_t)total < most ? (size_t)total : most;
+	return length > 0;
+}
+
+bool guard_room(int64_t bytes) {
+	std::call_once(made, make);
+	room += bytes;
 	return length > 0;
 }
 
@@ -472,6 +480,7 @@ void operator delete(void *p, size_t) noexcept { operator delete(p); }
 #else
 
 bool guard_grow(int64_t) { return false; }
+bool guard_room(int64_t) { return false; }
 void guard_bytes(int64_t *most, int64_t *peak) { *most = *peak = 0; }
 void guard_purge(void) {}
 

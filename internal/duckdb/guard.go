@@ -136,6 +136,10 @@ func (c *guestCount) add(n int) {
 	}
 }
 
+// makeRoom lets loads have so many bytes of buffers more than DuckDB's limit. It
+// says whether they can.
+func makeRoom(bytes int64) bool { return bool(C.guard_room(C.int64_t(bytes))) }
+
 // grant lets guests have so many more bytes in all. Where the process cannot
 // have a guard they have no bound but DuckDB's limit.
 func grant(bytes int64) { C.guard_grow(C.int64_t(bytes)) }

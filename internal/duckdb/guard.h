@@ -16,6 +16,10 @@ typedef struct guest guest;
 // there is no guard.
 bool guard_grow(int64_t bytes);
 
+// guard_room lets all but guests have so many bytes of buffers more than DuckDB's
+// limit. It returns false where there is no guard.
+bool guard_room(int64_t bytes);
+
 // guard_bytes returns the most bytes that guests may have, and have had.
 void guard_bytes(int64_t *bound, int64_t *peak);
 

@@ -49,6 +49,7 @@ type Warehouse struct {
 	recent    *recent             // the writer's
 	memory    int64               // DuckDB's limit, in bytes
 	granted   int64               // to guests, in bytes
+	room      int64               // bytes of buffers beyond memory, for wide tables
 	large     *semaphore.Weighted // of large rows' bytes
 	closing   sync.Once
 	closed    error // of closing
@@ -178,7 +179,8 @@ func (w *Warehouse) stop() error {
 		errs = append(errs, w.connector.Close())
 	}
 	grant(-w.granted)
-	w.granted = 0
+	makeRoom(-w.room)
+	w.granted, w.room = 0, 0
 	return errors.Join(append(errs, w.lock.release())...)
 }
 

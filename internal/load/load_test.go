@@ -410,3 +410,47 @@ func TestTableThatIsTooWideHoldsUpNoOther(t *testing.T) {
 		t.Error("it was not loaded when there was memory")
 	}
 }
+
+// TestWideTablesAfterARestart adds rows to tables that were checkpointed, which
+// takes DuckDB more than a MiB for each of their columns: to one of 600, and to 40
+// tables of 30, in serve's memory.
+func TestWideTablesAfterARestart(t *testing.T) {
+	properties := func(columns int) string {
+		var b strings.Builder
+		for i := range columns {
+			fmt.Fprintf(&b, `,"p%d":%d`, i, i)
+		}
+		return "{" + b.String()[1:] + "}"
+	}
+	for name, events := range map[string]func(id string) []event{
+		"one table": func(id string) []event { return []event{{"wide", id, noon, properties(600)}} },
+		"many": func(id string) (all []event) {
+			for i := range 40 {
+				all = append(all, event{fmt.Sprint("table", i), id, noon, properties(30)})
+			}
+			return all
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l, path := openLake(t, blob.NewMemory()), t.TempDir()+"/w.duckdb"
+			for _, id := range []string{"1", "2", "3"} {
+				appendEvents(t, l, events(id)...)
+				sortAll(t, l)
+				w, err := duckdb.Open(t.Context(), path, duckdb.Options{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				r := loadAll(t, load.New(l, w, load.Options{BatchColumns: w.BatchColumns()}))
+				if len(r.Progress.Stalled) > 0 {
+					t.Errorf("%s: %+v", id, r.Progress.Stalled)
+				}
+				if got, want := ask(t, w, "SELECT sum(loaded) FROM arbalest.journal"), fmt.Sprint(len(events(""))*int(id[0]-'0')); got != want {
+					t.Errorf("%s: %s rows, want %s", id, got, want)
+				}
+				if err := w.Close(); err != nil {
+					t.Fatal(err)
+				}
+			}
+		})
+	}
+}
