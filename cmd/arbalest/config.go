@@ -110,7 +110,7 @@ type warehouseConfig struct {
 	// Defaults to the DuckDB file warehouse.duckdb in the data directory.
 	URL    string `yaml:"url"`
 	Memory size   `yaml:"memory"` // DuckDB's limit. Defaults to 96MiB in serve, which keeps it below 512MiB, and 512MiB elsewhere
-	Batch  size   `yaml:"batch"`  // lines that a sort or a transaction holds at once. Defaults to 32MiB in serve, and 96MiB elsewhere
+	Batch  size   `yaml:"batch"`  // lines that a sort or a transaction holds at once. Defaults to 24MiB in serve, and 96MiB elsewhere
 }
 
 // A propertyPath is "a.b", or ["a", "b.c"] where a key has dots.

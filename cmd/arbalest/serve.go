@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,6 +22,9 @@ import (
 	"arbalest/internal/keys"
 	"arbalest/internal/lake"
 )
+
+// serveBatch is how many bytes of lines a batch is of: two are held, as columns.
+const serveBatch = 24 << 20
 
 // goMemory is the soft limit of Go's heap in serve. With DuckDB's own limit, and
 // what neither counts, it keeps the process below 512 MiB.
@@ -139,6 +143,7 @@ func startServer(ctx context.Context, p place, c config, log *slog.Logger) (*ser
 	if err != nil {
 		return nil, err
 	}
+	c.Warehouse.Batch = cmp.Or(c.Warehouse.Batch, serveBatch)
 	e, err := openEngine(ctx, p, c)
 	if err != nil {
 		return nil, err
