@@ -98,8 +98,8 @@ func TestEventsAndTablesFollowTheBooks(t *testing.T) {
 				}
 			}
 		}
-		note := eventLine{Event: "note", Received: 3, Rejected: 1, Stored: 2, NotLoaded: 2, LastDay: 2}
-		order := eventLine{Event: "order", Received: 3, Stored: 3, NotLoaded: 3}
+		note := eventLine{Event: "note", booked: booked{Received: 3, Rejected: 1, Counts: load.Counts{Stored: 2}, NotLoaded: 2}, LastDay: 2}
+		order := eventLine{Event: "order", booked: booked{Received: 3, Counts: load.Counts{Stored: 3}, NotLoaded: 3}}
 		want("landed", note, order)
 		if _, err := e.lake.Sort(ctx); err != nil {
 			t.Fatal(err)

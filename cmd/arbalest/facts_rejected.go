@@ -87,10 +87,10 @@ func (f *facts) Rejected(ctx context.Context, filter web.RejectFilter) (web.Reje
 		return cmp.Or(cmp.Compare(b.Events, a.Events), cmp.Compare(a.Code, b.Code), cmp.Compare(a.Event, b.Event))
 	})
 	if len(r.Shown) == 0 {
-		err = f.rows(ctx, `SELECT CAST(sum(rejected) AS BIGINT) FROM arbalest.journal`, func(v []any) error {
+		err = journalError(f.engine.database.Query(ctx, `SELECT CAST(sum(rejected) AS BIGINT) FROM arbalest.journal`, func(v []any) error {
 			r.Total, _ = v[0].(int64)
 			return nil
-		})
+		}))
 	}
 	return r, err
 }

@@ -24,10 +24,10 @@ type EventLine struct {
 	PerSecond float64 // of the last minute
 	Stored    int64
 	Rejected  int64
-	First     time.Time // the hour of the earliest event
-	Last      time.Time // the hour of the latest one
-	Loaded    time.Time // when some were last loaded
-	Defined   bool      // it has a definition
+	First     *time.Time // the hour of the earliest event; nil if none is stored
+	Last      *time.Time // the hour of the latest one
+	Loaded    *time.Time // when some were last loaded; nil if none was
+	Defined   bool       // it has a definition
 }
 
 // An EventDetail is what is known of a name.

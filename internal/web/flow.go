@@ -74,11 +74,11 @@ func (s *Site) flowJSON(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return s.json(w, f)
+	return writeJSON(w, f)
 }
 
-// json writes a value as JSON.
-func (s *Site) json(w http.ResponseWriter, v any) error {
+// writeJSON answers with a value as JSON.
+func writeJSON(w http.ResponseWriter, v any) error {
 	b, err := json.Marshal(v)
 	if err != nil {
 		return fmt.Errorf("encode JSON: %w", err)

@@ -3,7 +3,6 @@ package web
 import (
 	"context"
 	"net/http"
-	"time"
 
 	"arbalest/pipeline"
 )
@@ -20,28 +19,7 @@ type RunSource interface {
 // A RunDetail is a run with its steps.
 type RunDetail struct {
 	pipeline.RunLine
-	Steps []RunStep
-}
-
-// A RunStep is what became of a step.
-type RunStep struct {
-	Name     string
-	State    string
-	Attempts int64
-	Started  time.Time
-	Finished time.Time
-	Objects  int64
-	Rows     int64
-	Errors   int64
-	Message  string
-}
-
-// Seconds is how long the step took; 0 if it is not finished.
-func (s RunStep) Seconds() float64 {
-	if s.Finished.IsZero() || s.Started.IsZero() {
-		return 0
-	}
-	return s.Finished.Sub(s.Started).Seconds()
+	Steps []pipeline.StepLine
 }
 
 // runs is the page /runs.
