@@ -153,6 +153,16 @@ func TestEventsAndTablesFollowTheBooks(t *testing.T) {
 		if _, err := e.Table(ctx, tableRequest{Table: "nope"}); !errors.Is(err, arbalest.ErrUnknown) {
 			t.Error(err)
 		}
+		long := arbalest.EventName(strings.Repeat("long.", 20) + "end") // longer than names in PostgreSQL
+		take(`{"event":"` + string(long) + `","id":"6","data":{}}`)
+		if _, err := e.Sync(ctx, func(progress) {}); err != nil {
+			t.Fatal(err)
+		}
+		table, err = e.Table(ctx, tableRequest{Table: long.Table(), Limit: 1})
+		emulated := e.database.Dialect().Name == "redshift" // which shortens long literals as it does names
+		if err != nil || table.Event != long || len(table.Loads) != 1 && !emulated || tableOnPage(table.tableLine).Name != long.Table() {
+			t.Errorf("by the journal's name: %+v, %v", table, err)
+		}
 	})
 }
 

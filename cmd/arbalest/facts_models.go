@@ -41,7 +41,10 @@ func (f *facts) Models(ctx context.Context) (web.ModelSet, error) {
 
 // TestModels implements web.Program.
 func (f *facts) TestModels(ctx context.Context, name string) error {
-	_, err := f.engine.Test(ctx, modelRequest{Models: []string{name}})
+	r, err := f.engine.Test(ctx, modelRequest{Models: []string{name}})
+	if err == nil && !slices.ContainsFunc(r.Tests, func(t model.TestResult) bool { return t.Failures > 0 || t.Error != "" }) {
+		err = r.err() // they were not noted
+	}
 	return err
 }
 

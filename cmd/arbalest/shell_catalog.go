@@ -65,23 +65,7 @@ func (s *session) catalog(ctx context.Context) (shell.Catalog, error) {
 
 // rows returns a small result.
 func (s *session) rows(ctx context.Context, sql string) ([][]string, error) {
-	var to gathered
-	err := s.with(ctx, func(op operator) error { return op.Query(ctx, sql, &to) })
-	return to.rows, err
-}
-
-// A gathered holds a small result as text.
-type gathered struct{ rows [][]string }
-
-// Columns implements rowSink.
-func (g *gathered) Columns([]warehouse.ResultColumn) error { return nil }
-
-// Row implements rowSink.
-func (g *gathered) Row(values []warehouse.Value) error {
-	row := make([]string, len(values))
-	for i, v := range values {
-		row[i] = v.Text
-	}
-	g.rows = append(g.rows, row)
-	return nil
+	var rows rowList
+	err := s.with(ctx, func(op operator) error { return op.Query(ctx, sql, &rows) })
+	return rows, err
 }

@@ -2,7 +2,6 @@ package web
 
 import (
 	"context"
-	"net/http"
 	"time"
 
 	"arbalest"
@@ -77,22 +76,4 @@ func (e EventDetail) Differs() bool {
 		}
 	}
 	return e.Definition != nil && len(e.Definition.Absent)+len(e.Definition.Taken)+len(e.Definition.LoadErrors) > 0
-}
-
-// events is the page /events.
-func (s *Site) events(w http.ResponseWriter, r *http.Request) error {
-	lines, err := s.eventLines.get(r.Context(), s.program.Events)
-	if err != nil {
-		return err
-	}
-	return s.render(w, r, "events.html", lines)
-}
-
-// event is the page /events/{name}.
-func (s *Site) event(w http.ResponseWriter, r *http.Request) error {
-	e, err := s.program.Event(r.Context(), arbalest.EventName(r.PathValue("name")))
-	if err != nil {
-		return err
-	}
-	return s.render(w, r, "event.html", e)
 }

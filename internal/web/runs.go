@@ -2,7 +2,6 @@ package web
 
 import (
 	"context"
-	"net/http"
 
 	"arbalest/pipeline"
 )
@@ -20,22 +19,4 @@ type RunSource interface {
 type RunDetail struct {
 	pipeline.RunLine
 	Steps []pipeline.StepLine
-}
-
-// runs is the page /runs.
-func (s *Site) runs(w http.ResponseWriter, r *http.Request) error {
-	lines, err := s.runLines.get(r.Context(), s.program.Runs)
-	if err != nil {
-		return err
-	}
-	return s.render(w, r, "runs.html", lines)
-}
-
-// run is the page /runs/{run}.
-func (s *Site) run(w http.ResponseWriter, r *http.Request) error {
-	d, err := s.program.Run(r.Context(), r.PathValue("run"))
-	if err != nil {
-		return err
-	}
-	return s.render(w, r, "run.html", d)
 }

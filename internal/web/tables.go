@@ -96,24 +96,6 @@ func (t TableDetail) Longest() (most int64) {
 	return most
 }
 
-// tables is the page /tables.
-func (s *Site) tables(w http.ResponseWriter, r *http.Request) error {
-	lines, err := s.tableLines.get(r.Context(), s.program.Tables)
-	if err != nil {
-		return err
-	}
-	return s.render(w, r, "tables.html", lines)
-}
-
-// table is the page /tables/{name}.
-func (s *Site) table(w http.ResponseWriter, r *http.Request) error {
-	t, err := s.program.Table(r.Context(), r.PathValue("name"))
-	if err != nil {
-		return err
-	}
-	return s.render(w, r, "table.html", t)
-}
-
 // line is the page /tables/{name}/line?object=…&line=….
 func (s *Site) line(w http.ResponseWriter, r *http.Request) error {
 	n, err := strconv.ParseInt(r.FormValue("line"), 10, 64)
