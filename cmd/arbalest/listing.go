@@ -139,7 +139,7 @@ func ago(t *time.Time) string {
 		return ""
 	}
 	if d := time.Since(*t); d >= 0 {
-		return plain.Replace(web.Ago(d))
+		return plain.Replace(web.Ago(max(d, time.Second))) // so many seconds, not "just now"
 	}
 	return stamp(t)
 }
