@@ -208,8 +208,8 @@ func TestPagesRunTests(t *testing.T) {
 	if r, err := s.engine.Status(t.Context()); err != nil || len(r.Models) != 1 || len(r.Models[0].Failing) != 1 {
 		t.Errorf("status: %+v, %v", r.Models, err)
 	}
-	if resp, err := http.Get(s.web.url + "/tables/orders"); err != nil || resp.StatusCode != 404 {
-		t.Errorf("a model among tables: %v, %v", resp.Status, err)
+	if _, err := (&facts{server: s}).Table(t.Context(), "orders"); !errors.Is(err, arbalest.ErrUnknown) {
+		t.Errorf("a model among tables: %v", err)
 	}
 	s.end(t)
 	s = startPages(t, p)
