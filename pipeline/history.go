@@ -98,7 +98,7 @@ func Runs(ctx context.Context, db warehouse.Database, f Filter) ([]RunLine, erro
 		state, _ := v[3].(string)
 		l.State = State(state)
 		l.Started, _ = v[4].(time.Time)
-		l.Finished = timeIn(v[5])
+		l.Finished = warehouse.TimeOf(v[5])
 		l.Rows, _ = v[6].(int64)
 		l.Errors, _ = v[7].(int64)
 		l.Message, _ = v[8].(string)
@@ -121,7 +121,7 @@ func Steps(ctx context.Context, db warehouse.Database, run string) ([]StepLine, 
 		state, _ := v[2].(string)
 		l.State = State(state)
 		l.Attempts, _ = v[3].(int64)
-		l.Started, l.Finished = timeIn(v[4]), timeIn(v[5])
+		l.Started, l.Finished = warehouse.TimeOf(v[4]), warehouse.TimeOf(v[5])
 		l.Objects, _ = v[6].(int64)
 		l.Rows, _ = v[7].(int64)
 		l.Errors, _ = v[8].(int64)
@@ -133,12 +133,4 @@ func Steps(ctx context.Context, db warehouse.Database, run string) ([]StepLine, 
 		return nil, fmt.Errorf("read arbalest.steps: %w", err)
 	}
 	return lines, nil
-}
-
-// timeIn returns a time of a result, nil for NULL.
-func timeIn(v any) *time.Time {
-	if t, ok := v.(time.Time); ok {
-		return &t
-	}
-	return nil
 }

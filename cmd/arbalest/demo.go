@@ -17,7 +17,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"arbalest"
-	"arbalest/internal/warehouse"
 )
 
 func newDemo() *cobra.Command {
@@ -183,22 +182,6 @@ func (d demo) table(ctx context.Context, title, sql string) error {
 		return err
 	}
 	return p.End()
-}
-
-// A rowList keeps a result's texts.
-type rowList [][]string
-
-// Columns implements rowSink.
-func (r *rowList) Columns([]warehouse.ResultColumn) error { return nil }
-
-// Row implements rowSink.
-func (r *rowList) Row(values []warehouse.Value) error {
-	row := make([]string, len(values))
-	for i, v := range values {
-		row[i] = v.Text
-	}
-	*r = append(*r, row)
-	return nil
 }
 
 func (d demo) query(ctx context.Context, sql string) ([][]string, error) {

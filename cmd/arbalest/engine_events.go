@@ -12,32 +12,25 @@ import (
 
 	"arbalest"
 	"arbalest/internal/load"
+	"arbalest/internal/warehouse"
 )
 
-// An eventLine is the events of one name. Its figures are the books': Received =
-// Stored + Rejected, and Stored = Loaded + Repeats + Errors + NotLoaded.
+// An eventLine is the events of one name.
 type eventLine struct {
-	Event     arbalest.EventName `json:"event"`
-	Table     string             `json:"table,omitempty"` // none if nothing was loaded yet
-	Received  int64              `json:"received"`
-	Rejected  int64              `json:"rejected"`
-	Stored    int64              `json:"stored"`
-	Loaded    int64              `json:"loaded"`
-	Repeats   int64              `json:"repeats"`
-	Conflicts int64              `json:"conflicts"` // among the repeats
-	Errors    int64              `json:"errors"`
-	NotLoaded int64              `json:"not_loaded"`
-	LastDay   int64              `json:"last_day"`              // stored, with a time in the last 24 hours
-	PerMinute float64            `json:"per_minute"`            // in the last 24 hours
-	First     *time.Time         `json:"first,omitempty"`       // the hour of the earliest event
-	Last      *time.Time         `json:"last,omitempty"`        // the hour of the latest one
-	LoadedAt  *time.Time         `json:"last_loaded,omitempty"` // when the newest load was
+	Event arbalest.EventName `json:"event"`
+	Table string             `json:"table,omitempty"` // none if nothing was loaded yet
+	booked
+	LastDay   int64      `json:"last_day"`              // stored, with a time in the last 24 hours
+	PerMinute float64    `json:"per_minute"`            // in the last 24 hours
+	First     *time.Time `json:"first,omitempty"`       // the hour of the earliest event
+	Last      *time.Time `json:"last,omitempty"`        // the hour of the latest one
+	LoadedAt  *time.Time `json:"last_loaded,omitempty"` // when the newest load was
 }
 
 // eventsSQL sums the journal by event, and nothing but sums leaves the warehouse.
 const eventsSQL = `SELECT event, max(table_name), CAST(sum(stored) AS BIGINT), CAST(sum(rejected) AS BIGINT), CAST(sum(loaded) AS BIGINT), CAST(sum(repeats) AS BIGINT),
 	CAST(sum(conflicts) AS BIGINT), CAST(sum(errors) AS BIGINT), CAST(sum(CASE WHEN hour > $1 THEN stored ELSE 0 END) AS BIGINT),
-	min(CASE WHEN stored > 0 THEN hour END), max(CASE WHEN stored > 0 THEN hour END), max(loaded_at) FROM arbalest.journal GROUP BY event`
+	min(CASE WHEN stored > 0 THEN hour END), max(CASE WHEN stored > 0 THEN hour END), max(CASE WHEN stored > 0 THEN loaded_at END) FROM arbalest.journal GROUP BY event`
 
 // An eventsReport is the names that there are.
 type eventsReport struct {
@@ -64,25 +57,14 @@ func (e *engine) Events(ctx context.Context) (r eventsReport, err error) {
 }
 
 func (e *engine) events(ctx context.Context, progress load.Progress, now time.Time) (r eventsReport, err error) {
-	day := now.UTC().Add(-24 * time.Hour)
+	day := dayBefore(now)
 	books, err := e.unloaded(ctx, progress, &statusReport{})
 	if err != nil {
 		return r, err
 	}
-	lines := map[arbalest.EventName]*eventLine{}
-	err = e.database.Query(ctx, eventsSQL, func(v []any) error {
-		name, _ := v[0].(string)
-		l := &eventLine{Event: arbalest.EventName(name)}
-		l.Table, _ = v[1].(string)
-		for i, to := range []*int64{&l.Stored, &l.Rejected, &l.Loaded, &l.Repeats, &l.Conflicts, &l.Errors, &l.LastDay} {
-			*to, _ = v[2+i].(int64)
-		}
-		l.First, l.Last, l.LoadedAt = timeIn(v[9]), timeIn(v[10]), timeIn(v[11])
-		lines[l.Event] = l
-		return nil
-	}, day)
-	if err != nil && !errors.Is(err, arbalest.ErrUnknown) { // nothing was ever loaded
-		return r, fmt.Errorf("read arbalest.journal: %w", err)
+	lines, err := e.journaled(ctx, day)
+	if err != nil {
+		return r, err
 	}
 	for p, b := range books {
 		l := lines[p.Event]
@@ -90,20 +72,45 @@ func (e *engine) events(ctx context.Context, progress load.Progress, now time.Ti
 			l = &eventLine{Event: p.Event}
 			lines[p.Event] = l
 		}
-		l.Stored += b.Stored
-		l.Rejected += b.Rejected
+		l.add(b.booked)
 		if b.Stored > 0 {
 			l.see(p.Hour.Time(), b.Stored, day)
 		}
 	}
 	for _, l := range lines {
-		l.Received = l.Stored + l.Rejected
-		l.NotLoaded = l.Stored - l.Loaded - l.Repeats - l.Errors
 		l.PerMinute = float64(l.LastDay) / (24 * 60)
 		r.Events = append(r.Events, *l)
 	}
 	slices.SortFunc(r.Events, func(a, b eventLine) int { return cmp.Compare(a.Event, b.Event) })
 	return r, nil
+}
+
+func dayBefore(now time.Time) time.Time { return now.UTC().Add(-24 * time.Hour) }
+
+// journaled returns what the journal has of each name. LastDay is since day.
+func (e *engine) journaled(ctx context.Context, day time.Time) (map[arbalest.EventName]*eventLine, error) {
+	lines := map[arbalest.EventName]*eventLine{}
+	err := e.database.Query(ctx, eventsSQL, func(v []any) error {
+		name, _ := v[0].(string)
+		l := &eventLine{Event: arbalest.EventName(name), First: warehouse.TimeOf(v[9]), Last: warehouse.TimeOf(v[10]), LoadedAt: warehouse.TimeOf(v[11])}
+		l.Table, _ = v[1].(string)
+		for i, to := range []*int64{&l.Stored, &l.Rejected, &l.Loaded, &l.Repeats, &l.Conflicts, &l.Errors, &l.LastDay} {
+			*to, _ = v[2+i].(int64)
+		}
+		l.settle()
+		lines[l.Event] = l
+		return nil
+	}, day)
+	return lines, journalError(err)
+}
+
+// journalError is an error of reading the journal: none where nothing was ever
+// loaded, so that it is not there.
+func journalError(err error) error {
+	if err == nil || errors.Is(err, arbalest.ErrUnknown) {
+		return nil
+	}
+	return fmt.Errorf("read the journal: %w", err)
 }
 
 // see counts events of an hour that are not loaded.
@@ -117,14 +124,6 @@ func (l *eventLine) see(hour time.Time, n int64, day time.Time) {
 	if hour.After(day) {
 		l.LastDay += n
 	}
-}
-
-// timeIn returns a time of a result, nil for NULL.
-func timeIn(v any) *time.Time {
-	if t, ok := v.(time.Time); ok {
-		return &t
-	}
-	return nil
 }
 
 // An eventRequest says what is asked of one name.
@@ -161,12 +160,8 @@ func (e *engine) Event(ctx context.Context, r eventRequest) (eventReport, error)
 		return eventReport{}, fmt.Errorf("%w: event %s: arbalest events lists the names", arbalest.ErrUnknown, r.Event)
 	}
 	report := eventReport{eventLine: all.Events[i], Properties: []propertyLine{}, Examples: []json.RawMessage{}}
-	from, err := e.newestHours(ctx, report.eventLine, max(r.Sample, int64(r.Examples)))
+	s, err := e.sample(ctx, report.eventLine, r)
 	if err != nil {
-		return eventReport{}, err
-	}
-	s := &surveyed{objects: sampledObjects, keep: r.Examples}
-	if err := s.read(ctx, e.lake, e.store, r.Event, from, r.Sample); err != nil {
 		return eventReport{}, err
 	}
 	report.Sampled = s.Events()
@@ -179,6 +174,16 @@ func (e *engine) Event(ctx context.Context, r eventRequest) (eventReport, error)
 	return report, nil
 }
 
+// sample reads the newest events of a name, as a request has it.
+func (e *engine) sample(ctx context.Context, l eventLine, r eventRequest) (*surveyed, error) {
+	from, err := e.newestHours(ctx, l, max(r.Sample, int64(r.Examples)))
+	if err != nil {
+		return nil, err
+	}
+	s := &surveyed{objects: sampledObjects, keep: r.Examples}
+	return s, s.read(ctx, e.lake, e.store, l.Event, from, r.Sample)
+}
+
 // sampledObjects is how many objects of a name are read, and hours listed, for
 // its properties: on S3 each costs money and time.
 const sampledObjects = 100
@@ -189,15 +194,15 @@ func (e *engine) newestHours(ctx context.Context, l eventLine, events int64) (fr
 	hours, sum := 0, int64(0)
 	query := fmt.Sprintf(`SELECT hour, CAST(sum(stored) AS BIGINT) FROM arbalest.journal WHERE event = $1 AND stored > 0 GROUP BY hour ORDER BY hour DESC LIMIT %d`, sampledObjects)
 	err = e.database.Query(ctx, query, func(v []any) error {
-		if hour := timeIn(v[0]); sum < events && hour != nil {
+		if hour := warehouse.TimeOf(v[0]); sum < events && hour != nil {
 			from = *hour
 		}
 		n, _ := v[1].(int64)
 		hours, sum = hours+1, sum+n
 		return nil
 	}, string(l.Event))
-	if err != nil && !errors.Is(err, arbalest.ErrUnknown) {
-		return from, fmt.Errorf("read arbalest.journal: %w", err)
+	if err := journalError(err); err != nil {
+		return from, err
 	}
 	if sum < events && hours < sampledObjects && l.First != nil {
 		from = *l.First

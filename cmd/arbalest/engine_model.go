@@ -85,9 +85,9 @@ func (e *engine) Models(ctx context.Context, r modelRequest) (modelsReport, erro
 	}
 	report := modelsReport{Folder: e.place.models(e.config), Lineage: set.Lineage(r.Models...)}
 	for _, o := range outlooks {
-		l := modelLine{Name: o.Name, File: o.File, Kind: o.Kind, Description: o.Description, Sources: o.Sources(), State: o.State, Next: o.How, Why: o.Why}
+		l := modelLine{Name: o.Name, File: o.File, Kind: o.Kind, Description: o.Description, Sources: o.Sources(), State: o.State, Next: o.How, Why: o.Why, sql: o.SQL}
 		for _, t := range o.Tests {
-			l.Tests = append(l.Tests, t.String())
+			l.Tests, l.wrong = append(l.Tests, t.String()), append(l.wrong, b.Wrong(o.Model, t))
 		}
 		if o.Err != nil {
 			l.Error, l.Waiting = o.Err.Error(), model.IsWaiting(o.Err)

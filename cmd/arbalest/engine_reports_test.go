@@ -98,8 +98,8 @@ func TestEventsAndTablesFollowTheBooks(t *testing.T) {
 				}
 			}
 		}
-		note := eventLine{Event: "note", Received: 3, Rejected: 1, Stored: 2, NotLoaded: 2, LastDay: 2}
-		order := eventLine{Event: "order", Received: 3, Stored: 3, NotLoaded: 3}
+		note := eventLine{Event: "note", booked: booked{Received: 3, Rejected: 1, Counts: load.Counts{Stored: 2}, NotLoaded: 2}, LastDay: 2}
+		order := eventLine{Event: "order", booked: booked{Received: 3, Counts: load.Counts{Stored: 3}, NotLoaded: 3}}
 		want("landed", note, order)
 		if _, err := e.lake.Sort(ctx); err != nil {
 			t.Fatal(err)
@@ -152,6 +152,16 @@ func TestEventsAndTablesFollowTheBooks(t *testing.T) {
 		}
 		if _, err := e.Table(ctx, tableRequest{Table: "nope"}); !errors.Is(err, arbalest.ErrUnknown) {
 			t.Error(err)
+		}
+		long := arbalest.EventName(strings.Repeat("long.", 20) + "end") // longer than names in PostgreSQL
+		take(`{"event":"` + string(long) + `","id":"6","data":{}}`)
+		if _, err := e.Sync(ctx, func(progress) {}); err != nil {
+			t.Fatal(err)
+		}
+		table, err = e.Table(ctx, tableRequest{Table: long.Table(), Limit: 1})
+		emulated := e.database.Dialect().Name == "redshift" // which shortens long literals as it does names
+		if err != nil || table.Event != long || len(table.Loads) != 1 && !emulated || tableOnPage(table.tableLine).Name != long.Table() {
+			t.Errorf("by the journal's name: %+v, %v", table, err)
 		}
 	})
 }

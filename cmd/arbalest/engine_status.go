@@ -15,19 +15,33 @@ import (
 	"arbalest/pipeline"
 )
 
-// A bookLine is what became of the events of one name and hour: Received =
-// Stored + Rejected, and Stored = Loaded + Repeats + Errors + NotLoaded.
+// booked are the figures of the books: Received = Stored + Rejected, and Stored =
+// Loaded + Repeats + Errors + NotLoaded.
+type booked struct {
+	Received int64 `json:"received"`
+	Rejected int64 `json:"rejected"`
+	load.Counts
+	NotLoaded int64 `json:"not_loaded"`
+}
+
+// add adds the figures of others.
+func (b *booked) add(o booked) {
+	b.Rejected += o.Rejected
+	b.Counts.Add(o.Counts)
+	b.settle()
+}
+
+// settle sets what follows from the rest.
+func (b *booked) settle() {
+	b.Received = b.Stored + b.Rejected
+	b.NotLoaded = b.Stored - b.Loaded - b.Repeats - b.Errors
+}
+
+// A bookLine is what became of the events of one name and hour.
 type bookLine struct {
-	Event     arbalest.EventName `json:"event"`
-	Hour      string             `json:"hour,omitempty"`
-	Received  int64              `json:"received"`
-	Rejected  int64              `json:"rejected"`
-	Stored    int64              `json:"stored"`
-	Loaded    int64              `json:"loaded"`
-	Repeats   int64              `json:"repeats"`
-	Conflicts int64              `json:"conflicts"` // among the repeats
-	Errors    int64              `json:"errors"`
-	NotLoaded int64              `json:"not_loaded"`
+	Event arbalest.EventName `json:"event"`
+	Hour  string             `json:"hour,omitempty"`
+	booked
 }
 
 // A statusReport is how everything stands.
@@ -81,13 +95,7 @@ func (e *engine) status(ctx context.Context, progress load.Progress) (statusRepo
 		return r, err
 	}
 	err = e.warehouse.Books(ctx, func(b load.Book) error {
-		l := books.line(b.Event, b.Hour)
-		l.Rejected += b.Rejected
-		l.Stored += b.Stored
-		l.Loaded += b.Loaded
-		l.Repeats += b.Repeats
-		l.Conflicts += b.Conflicts
-		l.Errors += b.Errors
+		books.line(b.Event, b.Hour).add(booked{Rejected: b.Rejected, Counts: b.Counts})
 		return nil
 	})
 	if err != nil {
@@ -196,26 +204,13 @@ func (l ledger) line(event arbalest.EventName, hour arbalest.Hour) *bookLine {
 func (l ledger) lines() []bookLine {
 	out := make([]bookLine, 0, len(l))
 	for _, b := range l {
-		b.Received = b.Stored + b.Rejected
-		b.NotLoaded = b.Stored - b.Loaded - b.Repeats - b.Errors
+		b.settle()
 		out = append(out, *b)
 	}
 	slices.SortFunc(out, func(a, b bookLine) int {
 		return cmp.Or(cmp.Compare(a.Event, b.Event), cmp.Compare(a.Hour, b.Hour))
 	})
 	return out
-}
-
-// add adds another line's figures.
-func (b *bookLine) add(o bookLine) {
-	b.Received += o.Received
-	b.Rejected += o.Rejected
-	b.Stored += o.Stored
-	b.Loaded += o.Loaded
-	b.Repeats += o.Repeats
-	b.Conflicts += o.Conflicts
-	b.Errors += o.Errors
-	b.NotLoaded += o.NotLoaded
 }
 
 // byEvent sums lines over their hours.
@@ -225,7 +220,7 @@ func byEvent(lines []bookLine) []bookLine {
 		if n := len(out); n == 0 || out[n-1].Event != b.Event {
 			out = append(out, bookLine{Event: b.Event})
 		}
-		out[len(out)-1].add(b)
+		out[len(out)-1].add(b.booked)
 	}
 	return out
 }

@@ -1,17 +1,19 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
 
 	"arbalest"
+	"arbalest/internal/load"
 	"arbalest/internal/model"
 	"arbalest/internal/warehouse"
+	"arbalest/internal/web"
 )
 
 // A tableLine is a table or view of the warehouse.
@@ -32,6 +34,7 @@ type tableLine struct {
 
 	journal string // its name there, which may be longer
 	view    bool
+	stall   load.Stall // what Stalled is of
 }
 
 // A tablesReport is the tables that statements can name without a schema.
@@ -52,9 +55,29 @@ const (
 )
 
 // Tables implements operator. It reads the catalog and the journal's sums.
-func (e *engine) Tables(ctx context.Context) (tablesReport, error) {
+func (e *engine) Tables(ctx context.Context) (r tablesReport, err error) {
+	lines, err := e.tables(ctx)
+	if err != nil {
+		return r, err
+	}
+	sizes, err := e.sizes(ctx, lines)
+	for _, name := range slices.Sorted(maps.Keys(lines)) {
+		r.Tables = append(r.Tables, lines[name].sized(sizes))
+	}
+	return r, err
+}
+
+// sized returns the line with its table's size, if that is known.
+func (l tableLine) sized(sizes map[string]int64) tableLine {
+	if n, ok := sizes[l.Table]; ok {
+		l.Bytes = &n
+	}
+	return l
+}
+
+// tables returns the tables by name, all but their sizes.
+func (e *engine) tables(ctx context.Context) (map[string]*tableLine, error) {
 	lines := map[string]*tableLine{}
-	var r tablesReport
 	err := e.database.Query(ctx, tablesSQL, func(v []any) error {
 		l := &tableLine{Kind: "table"}
 		l.Table, _ = v[0].(string)
@@ -66,7 +89,7 @@ func (e *engine) Tables(ctx context.Context) (tablesReport, error) {
 		return nil
 	})
 	if err != nil {
-		return r, fmt.Errorf("list tables: %w", err)
+		return nil, fmt.Errorf("list tables: %w", err)
 	}
 	dialect := e.database.Dialect()
 	steps := []struct {
@@ -81,7 +104,7 @@ func (e *engine) Tables(ctx context.Context) (tablesReport, error) {
 			for i, to := range []*int64{&l.Repeats, &l.Conflicts, &l.Errors} {
 				*to, _ = v[3+i].(int64)
 			}
-			l.Last, l.LoadedAt = timeIn(v[6]), timeIn(v[7])
+			l.Last, l.LoadedAt = warehouse.TimeOf(v[6]), warehouse.TimeOf(v[7])
 		}},
 		{badValuesSQL, func(l *tableLine, v []any) { l.BadValues, _ = v[1].(int64) }},
 	}
@@ -93,32 +116,26 @@ func (e *engine) Tables(ctx context.Context) (tablesReport, error) {
 			}
 			return nil
 		})
-		if err != nil && !errors.Is(err, arbalest.ErrUnknown) { // nothing was ever loaded
-			return r, fmt.Errorf("read what was loaded: %w", err)
+		if err := journalError(err); err != nil {
+			return nil, err
 		}
 	}
 	if err := e.standings(ctx, lines); err != nil {
-		return r, err
+		return nil, err
 	}
 	progress, err := e.warehouse.Progress(ctx)
 	if err != nil {
-		return r, err
+		return nil, err
 	}
 	for name, s := range progress.Stalled {
-		if l := lines[dialect.Cut(name)]; l != nil {
-			l.Stalled = s.Reason
-		} else {
-			lines[name] = &tableLine{Table: name, Kind: "event", Event: s.Event, Stalled: s.Reason}
+		l := lines[dialect.Cut(name)]
+		if l == nil {
+			l = &tableLine{Table: name, Kind: "event", Event: s.Event}
+			lines[name] = l
 		}
+		l.Stalled, l.stall = s.Reason, s
 	}
-	if err := e.sizes(ctx, lines); err != nil {
-		return r, err
-	}
-	for _, l := range lines {
-		r.Tables = append(r.Tables, *l)
-	}
-	slices.SortFunc(r.Tables, func(a, b tableLine) int { return cmp.Compare(a.Table, b.Table) })
-	return r, nil
+	return lines, nil
 }
 
 // standings says which tables are models.
@@ -140,38 +157,40 @@ func (e *engine) standings(ctx context.Context, lines map[string]*tableLine) err
 	return nil
 }
 
-// sizes finds how much of the disk tables take. DuckDB's are as of its last
-// checkpoint, and a block that tables share counts for each. Redshift tells its
-// own to few users, and is believed to be unknown then.
-func (e *engine) sizes(ctx context.Context, lines map[string]*tableLine) error {
+// sizes returns how many bytes of the disk tables take, with their indexes, where
+// that is known. DuckDB's are as of its last checkpoint, and a block that tables
+// share counts for each. Redshift tells its own to few users, and is believed to
+// be unknown then.
+func (e *engine) sizes(ctx context.Context, lines map[string]*tableLine) (map[string]int64, error) {
+	sizes := map[string]int64{}
 	note := func(name string, bytes any) {
 		if n, ok := bytes.(int64); ok && lines[name] != nil && !lines[name].view {
-			lines[name].Bytes = &n
+			sizes[name] = n
 		}
 	}
 	switch e.database.Dialect().Name {
 	case "postgres":
-		return e.database.Query(ctx, `SELECT c.relname::text, pg_total_relation_size(c.oid) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'public' AND c.relkind IN ('r', 'm', 'p')`,
+		return sizes, e.database.Query(ctx, `SELECT c.relname::text, pg_total_relation_size(c.oid) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'public' AND c.relkind IN ('r', 'm', 'p')`,
 			func(v []any) error { note(fmt.Sprint(v[0]), v[1]); return nil })
 	case "redshift": // SVV_TABLE_INFO has blocks of 1 MB
 		err := e.database.Query(ctx, `SELECT "table", size * 1048576 FROM svv_table_info WHERE "schema" = 'public'`, func(v []any) error { note(fmt.Sprint(v[0]), v[1]); return nil })
 		if errors.Is(err, arbalest.ErrUnknown) || errors.Is(err, arbalest.ErrInvalid) {
-			return nil
+			return nil, nil
 		}
-		return err
+		return sizes, err
 	}
 	for name, l := range lines {
 		if l.view || l.Columns == 0 {
 			continue
 		}
 		query := `SELECT CAST((count(DISTINCT block_id) * (SELECT any_value(block_size) FROM pragma_database_size() WHERE database_name = current_database())) AS BIGINT) FROM pragma_storage_info(` +
-			literal(warehouse.Qualified("main", name)) + `) WHERE block_id >= 0`
+			warehouse.Literal(warehouse.Qualified("main", name)) + `) WHERE block_id >= 0`
 		err := e.database.Query(ctx, query, func(v []any) error { note(name, v[0]); return nil })
 		if err != nil && !errors.Is(err, arbalest.ErrUnknown) { // it was dropped meanwhile
-			return fmt.Errorf("size of %s: %w", name, err)
+			return sizes, fmt.Errorf("size of %s: %w", name, err)
 		}
 	}
-	return nil
+	return sizes, nil
 }
 
 // A tableRequest says what is asked of one table.
@@ -183,55 +202,31 @@ type tableRequest struct {
 // A tableReport is one table with its columns and what became of its events.
 type tableReport struct {
 	tableLine
-	List   []columnLine `json:"column_list"`
-	Loads  []loadLine   `json:"loads"`  // the newest first
-	Faults []errorLine  `json:"faults"` // the newest first
-}
-
-// A columnLine is a column as the warehouse has it.
-type columnLine struct {
-	Name string `json:"name"`
-	Type string `json:"type"`
-}
-
-// A loadLine is what of a commit and an hour was loaded into a table.
-type loadLine struct {
-	Commit    int64      `json:"commit"`
-	Hour      *time.Time `json:"hour"`
-	Stored    int64      `json:"stored"`
-	Loaded    int64      `json:"loaded"`
-	Repeats   int64      `json:"repeats"`
-	Conflicts int64      `json:"conflicts"`
-	Errors    int64      `json:"errors"`
-	LoadedAt  *time.Time `json:"loaded_at"`
-}
-
-// An errorLine is a value, or an event, that a table could not take.
-type errorLine struct {
-	LoadedAt *time.Time   `json:"loaded_at"`
-	Object   arbalest.Key `json:"object"`
-	Line     int64        `json:"line"` // from 1
-	ID       string       `json:"event_id"`
-	Column   string       `json:"column"`
-	Value    string       `json:"value"`
-	Reason   string       `json:"reason"`
-	Loaded   bool         `json:"loaded"` // with NULL in the column
+	List   []web.TableField `json:"column_list"`
+	Loads  []web.TableLoad  `json:"loads"`  // the newest first
+	Faults []web.LoadError  `json:"faults"` // the newest first
 }
 
 // Table implements operator.
 func (e *engine) Table(ctx context.Context, r tableRequest) (tableReport, error) {
-	all, err := e.Tables(ctx)
+	lines, err := e.tables(ctx)
 	if err != nil {
 		return tableReport{}, err
 	}
-	i := slices.IndexFunc(all.Tables, func(l tableLine) bool { return strings.EqualFold(l.Table, r.Table) || string(l.Event) == r.Table })
-	if i < 0 || r.Table == "" {
+	maps.DeleteFunc(lines, func(name string, l *tableLine) bool {
+		return !strings.EqualFold(name, r.Table) && string(l.Event) != r.Table && l.journal != r.Table
+	})
+	if len(lines) == 0 || r.Table == "" {
 		return tableReport{}, fmt.Errorf("%w: table %s: arbalest tables lists them", arbalest.ErrUnknown, r.Table)
 	}
-	report := tableReport{tableLine: all.Tables[i], List: []columnLine{}, Loads: []loadLine{}, Faults: []errorLine{}}
+	sizes, err := e.sizes(ctx, lines)
+	if err != nil {
+		return tableReport{}, err
+	}
+	report := tableReport{tableLine: lines[slices.Min(slices.Collect(maps.Keys(lines)))].sized(sizes), List: []web.TableField{}, Loads: []web.TableLoad{}, Faults: []web.LoadError{}}
 	err = e.database.Query(ctx, `SELECT column_name, data_type FROM information_schema.columns WHERE table_catalog = current_database() AND table_schema IN ('main', 'public') AND table_name = $1 ORDER BY ordinal_position`,
 		func(v []any) error {
-			var c columnLine
+			var c web.TableField
 			c.Name, _ = v[0].(string)
 			c.Type, _ = v[1].(string)
 			report.List = append(report.List, c)
@@ -245,7 +240,7 @@ func (e *engine) Table(ctx context.Context, r tableRequest) (tableReport, error)
 	}
 	loads := fmt.Sprintf(`SELECT "commit", hour, stored, loaded, repeats, conflicts, errors, loaded_at FROM arbalest.journal WHERE table_name = $1 ORDER BY "commit" DESC, hour DESC LIMIT %d`, r.Limit)
 	err = e.database.Query(ctx, loads, func(v []any) error {
-		l := loadLine{Hour: timeIn(v[1]), LoadedAt: timeIn(v[7])}
+		l := web.TableLoad{Hour: warehouse.TimeOf(v[1]), LoadedAt: warehouse.TimeOf(v[7])}
 		l.Commit, _ = v[0].(int64)
 		for i, to := range []*int64{&l.Stored, &l.Loaded, &l.Repeats, &l.Conflicts, &l.Errors} {
 			*to, _ = v[2+i].(int64)
@@ -253,12 +248,18 @@ func (e *engine) Table(ctx context.Context, r tableRequest) (tableReport, error)
 		report.Loads = append(report.Loads, l)
 		return nil
 	}, report.journal)
-	if err != nil && !errors.Is(err, arbalest.ErrUnknown) {
-		return report, fmt.Errorf("read arbalest.journal: %w", err)
+	if err := journalError(err); err != nil {
+		return report, err
 	}
-	faults := fmt.Sprintf(`SELECT loaded_at, object, line, event_id, column_name, value, reason, loaded FROM arbalest.load_errors WHERE table_name = $1 ORDER BY loaded_at DESC, "commit" DESC, object, line LIMIT %d`, r.Limit)
-	err = e.database.Query(ctx, faults, func(v []any) error {
-		l := errorLine{LoadedAt: timeIn(v[0])}
+	report.Faults, err = e.faults(ctx, fmt.Sprintf(`table_name = $1 ORDER BY loaded_at DESC, "commit" DESC, object, line LIMIT %d`, r.Limit), report.journal)
+	return report, err
+}
+
+// faults returns the load errors of which a condition is true.
+func (e *engine) faults(ctx context.Context, where string, args ...any) ([]web.LoadError, error) {
+	list := []web.LoadError{}
+	err := e.database.Query(ctx, `SELECT loaded_at, object, line, event_id, column_name, value, reason, loaded FROM arbalest.load_errors WHERE `+where, func(v []any) error {
+		l := web.LoadError{LoadedAt: warehouse.TimeOf(v[0])}
 		object, _ := v[1].(string)
 		l.Object = arbalest.Key(object)
 		l.Line, _ = v[2].(int64)
@@ -266,11 +267,8 @@ func (e *engine) Table(ctx context.Context, r tableRequest) (tableReport, error)
 			*to, _ = v[3+i].(string)
 		}
 		l.Loaded, _ = v[7].(bool)
-		report.Faults = append(report.Faults, l)
+		list = append(list, l)
 		return nil
-	}, report.journal)
-	if err != nil && !errors.Is(err, arbalest.ErrUnknown) {
-		return report, fmt.Errorf("read arbalest.load_errors: %w", err)
-	}
-	return report, nil
+	}, args...)
+	return list, journalError(err)
 }

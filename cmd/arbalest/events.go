@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -122,7 +123,7 @@ func (r eventReport) print(out io.Writer, format string) error {
 		}
 		return l.print(out, format)
 	}
-	err := say(out, "%s: %s stored, %s rejected, %s not loaded, %s in the last 24 h; of %s to %s; table %s\n", r.Event, thousands(r.Stored), thousands(r.Rejected), thousands(r.NotLoaded), thousands(r.LastDay), hourShown(r.First), hourShown(r.Last), shownOr(r.Table, "(none yet)"))
+	err := say(out, "%s: %s stored, %s rejected, %s not loaded, %s in the last 24 h; of %s to %s; table %s\n", r.Event, thousands(r.Stored), thousands(r.Rejected), thousands(r.NotLoaded), thousands(r.LastDay), hourShown(r.First), hourShown(r.Last), cmp.Or(r.Table, "(none yet)"))
 	if err != nil {
 		return err
 	}
@@ -156,11 +157,4 @@ func examplesShown(p propertyLine) string {
 		out = append(out, string(e))
 	}
 	return strings.Join(out, ", ")
-}
-
-func shownOr(s, other string) string {
-	if s == "" {
-		return other
-	}
-	return s
 }

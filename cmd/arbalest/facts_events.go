@@ -10,146 +10,67 @@ import (
 	"time"
 
 	"arbalest"
-	"arbalest/internal/load"
 	"arbalest/internal/web"
 )
 
 // The pages read samples, so that what they cost does not grow with the lake.
 const (
 	sampledEvents = 1000
-	sampledHours  = 500 // that have events, to look for as many in
 	shownEvents   = 3
 )
 
-// rows asks the warehouse. Where nothing was ever loaded there is nothing.
-func (f *facts) rows(ctx context.Context, sql string, visit func(values []any) error, args ...any) error {
-	err := f.engine.database.Query(ctx, sql, visit, args...)
-	if errors.Is(err, arbalest.ErrUnknown) {
-		return nil
-	}
-	return err
-}
-
-// A journalLine is what the journal has of a table or an event.
-type journalLine struct {
-	stored, rejected, errors int64
-	first, last              time.Time // hours that have events
-	loaded                   time.Time
-}
-
-// journal sums the journal up by one of its columns.
-func (f *facts) journal(ctx context.Context, by string) (map[string]journalLine, error) {
-	lines := map[string]journalLine{}
-	err := f.rows(ctx, fmt.Sprintf(`SELECT %s, CAST(sum(stored) AS BIGINT), CAST(sum(rejected) AS BIGINT), CAST(sum(errors) AS BIGINT),
-		min(CASE WHEN stored > 0 THEN hour END), max(CASE WHEN stored > 0 THEN hour END), max(CASE WHEN stored > 0 THEN loaded_at END)
-		FROM arbalest.journal WHERE %s IS NOT NULL GROUP BY 1`, by, by), func(v []any) error {
-		var l journalLine
-		name, _ := v[0].(string)
-		l.stored, _ = v[1].(int64)
-		l.rejected, _ = v[2].(int64)
-		l.errors, _ = v[3].(int64)
-		l.first, _ = v[4].(time.Time)
-		l.last, _ = v[5].(time.Time)
-		l.loaded, _ = v[6].(time.Time)
-		lines[name] = l
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("read the journal: %w", err)
-	}
-	return lines, nil
-}
-
-// Events implements web.Program.
+// Events implements web.Program. What is not loaded yet is not among them: to see
+// it, landing is read.
 func (f *facts) Events(ctx context.Context) ([]web.EventLine, error) {
-	journal, err := f.journal(ctx, "event")
+	journal, err := f.engine.journaled(ctx, dayBefore(time.Now()))
 	if err != nil {
 		return nil, err
 	}
+	delete(journal, "") // they are on the page Rejected
 	rates := f.flow.rates()
 	var lines []web.EventLine
 	for _, name := range slices.Sorted(maps.Keys(journal)) {
-		if name == "" {
-			continue // they are on the page Rejected
-		}
-		lines = append(lines, f.eventLine(arbalest.EventName(name), journal[name], rates))
+		lines = append(lines, f.eventLine(journal[name], rates))
 	}
 	return lines, nil
 }
 
-func (f *facts) eventLine(name arbalest.EventName, j journalLine, rates map[arbalest.EventName]float64) web.EventLine {
-	_, defined := f.engine.config.Events[string(name)]
+func (f *facts) eventLine(l *eventLine, rates map[arbalest.EventName]float64) web.EventLine {
+	_, defined := f.engine.config.Events[string(l.Event)]
 	return web.EventLine{
-		Name: name, PerSecond: rates[name], Stored: j.stored, Rejected: j.rejected,
-		First: j.first, Last: j.last, Loaded: j.loaded, Defined: defined,
+		Name: l.Event, Table: l.Table, PerSecond: rates[l.Event], Stored: l.Stored, Rejected: l.Rejected,
+		First: l.First, Last: l.Last, Loaded: l.LoadedAt, Defined: defined,
 	}
 }
 
 // Event implements web.Program.
 func (f *facts) Event(ctx context.Context, name arbalest.EventName) (web.EventDetail, error) {
 	var d web.EventDetail
-	if err := name.Validate(); err != nil {
-		return d, fmt.Errorf("%w: event %q: the page Events has all", arbalest.ErrUnknown, name)
-	}
-	var j journalLine
-	found := false
-	err := f.rows(ctx, `SELECT CAST(sum(stored) AS BIGINT), CAST(sum(rejected) AS BIGINT), min(CASE WHEN stored > 0 THEN hour END), max(CASE WHEN stored > 0 THEN hour END),
-		max(CASE WHEN stored > 0 THEN loaded_at END) FROM arbalest.journal WHERE event = $1`, func(v []any) error {
-		j.stored, found = v[0].(int64)
-		j.rejected, _ = v[1].(int64)
-		j.first, _ = v[2].(time.Time)
-		j.last, _ = v[3].(time.Time)
-		j.loaded, _ = v[4].(time.Time)
-		return nil
-	}, string(name))
+	journal, err := f.engine.journaled(ctx, dayBefore(time.Now()))
 	if err != nil {
-		return d, fmt.Errorf("read the journal: %w", err)
+		return d, err
 	}
-	if !found {
+	l := journal[name]
+	if l == nil || name == "" {
 		return d, fmt.Errorf("%w: event %s: the page Events has all", arbalest.ErrUnknown, name)
 	}
-	d.EventLine = f.eventLine(name, j, f.flow.rates())
-	if d.Table, err = f.engine.loader.TableName(ctx, name); err != nil {
-		return d, err
+	d.EventLine = f.eventLine(l, f.flow.rates())
+	if l.Stored == 0 {
+		return d, nil
 	}
-	since, err := f.newest(ctx, name)
-	if err != nil || j.stored == 0 {
-		return d, err
-	}
-	s := &surveyed{objects: sampledObjects, keep: shownEvents}
-	if err := s.read(ctx, f.engine.lake, f.engine.store, name, since, sampledEvents); err != nil {
+	s, err := f.engine.sample(ctx, *l, eventRequest{Examples: shownEvents, Sample: sampledEvents})
+	if err != nil {
 		return d, err
 	}
 	d.Sampled, d.From, d.To = s.Events(), s.first.Time(), s.last.Time()
 	for _, p := range s.Properties() {
-		found := web.Property{Path: strings.Join(p.Column.Path, "."), Events: p.Events, Nulls: p.Nulls, Examples: p.Examples}
-		if p.Column.Type.Kind != 0 {
-			found.Type = p.Column.Type.String()
-		}
-		d.Properties = append(d.Properties, found)
+		found := foundOf(p, true)
+		d.Properties = append(d.Properties, web.Property{Path: strings.Join(found.Path, "."), Type: found.Type, Events: p.Events, Nulls: p.Nulls, Examples: p.Examples})
 	}
 	for _, line := range s.newest {
 		d.Examples = append(d.Examples, string(line))
 	}
 	return d, f.define(ctx, &d, s)
-}
-
-// newest returns the hour from which on a sample of events of a name is, so that
-// no more of the store is listed.
-func (f *facts) newest(ctx context.Context, name arbalest.EventName) (since time.Time, err error) {
-	events := int64(0)
-	err = f.rows(ctx, fmt.Sprintf(`SELECT hour, CAST(sum(stored) AS BIGINT) FROM arbalest.journal WHERE event = $1 AND stored > 0 GROUP BY hour ORDER BY hour DESC LIMIT %d`, sampledHours), func(v []any) error {
-		n, _ := v[1].(int64)
-		if hour, ok := v[0].(time.Time); ok && events < sampledEvents {
-			since = hour
-		}
-		events += n
-		return nil
-	}, string(name))
-	if err != nil {
-		return since, fmt.Errorf("find the newest hours: %w", err)
-	}
-	return since, nil
 }
 
 // define adds what the event's definition says, and where the sample differs
@@ -200,12 +121,4 @@ func (f *facts) define(ctx context.Context, d *web.EventDetail, s *surveyed) err
 	}
 	d.Definition = w
 	return nil
-}
-
-// stalledReason is why a table is not loaded at present; empty if it is.
-func stalledReason(p load.Progress, table string) string {
-	if s, ok := p.Stalled[table]; ok {
-		return fmt.Sprintf("since %s, at commit %d: %s", s.Since.UTC().Format(time.DateTime), s.Commit, s.Reason)
-	}
-	return ""
 }

@@ -50,7 +50,7 @@ func (f *facts) Rejected(ctx context.Context, filter web.RejectFilter) (web.Reje
 	if err := f.landed(ctx); err != nil {
 		return r, err
 	}
-	groups := map[[2]string]*web.RejectGroup{}
+	groups := rejectedCounts{}
 	end := time.Now().Add(lookedFor)
 	for k, err := range f.engine.lake.Rejections(ctx, span) {
 		if err != nil {
@@ -67,30 +67,21 @@ func (f *facts) Rejected(ctx context.Context, filter web.RejectFilter) (web.Reje
 		if len(r.Shown) < shownOnPage {
 			r.Shown = append(r.Shown, k)
 		}
-		if k.Err != nil {
-			continue // of what it is nobody knows
-		}
-		group := [2]string{k.Code, string(k.Event)}
-		if groups[group] == nil {
-			groups[group] = &web.RejectGroup{Code: k.Code, Event: string(k.Event)}
-		}
-		g := groups[group]
-		g.Events++
-		if k.Received.After(g.Newest) {
-			g.Newest = k.Received
+		if k.Err == nil { // else nobody knows of what it is
+			groups.count(k)
 		}
 	}
 	for _, g := range groups {
-		r.Groups = append(r.Groups, *g)
+		r.Groups = append(r.Groups, web.RejectGroup{Code: g.Code, Event: string(g.Event), Events: g.Places, Newest: g.Newest})
 	}
 	slices.SortFunc(r.Groups, func(a, b web.RejectGroup) int {
 		return cmp.Or(cmp.Compare(b.Events, a.Events), cmp.Compare(a.Code, b.Code), cmp.Compare(a.Event, b.Event))
 	})
 	if len(r.Shown) == 0 {
-		err = f.rows(ctx, `SELECT CAST(sum(rejected) AS BIGINT) FROM arbalest.journal`, func(v []any) error {
+		err = journalError(f.engine.database.Query(ctx, `SELECT CAST(sum(rejected) AS BIGINT) FROM arbalest.journal`, func(v []any) error {
 			r.Total, _ = v[0].(int64)
 			return nil
-		})
+		}))
 	}
 	return r, err
 }

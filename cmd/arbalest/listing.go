@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"arbalest/internal/warehouse"
+	"arbalest/internal/web"
 )
 
 // A shown is what a command found, as --format has it.
@@ -48,10 +50,10 @@ func (p *place) names(sql string) cobra.CompletionFunc {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
 		defer op.Close()
-		var to gathered
+		var rows rowList
 		var out []cobra.Completion
-		if op.Query(ctx, sql, &to) == nil {
-			for _, row := range to.rows {
+		if op.Query(ctx, sql, &rows) == nil {
+			for _, row := range rows {
 				out = append(out, row[0])
 			}
 		}
@@ -136,18 +138,10 @@ func ago(t *time.Time) string {
 	if t == nil || t.IsZero() {
 		return ""
 	}
-	d := time.Since(*t)
-	switch {
-	case d < 0:
-		return stamp(t)
-	case d < time.Minute:
-		return fmt.Sprintf("%d s ago", int(d.Seconds()))
-	case d < time.Hour:
-		return fmt.Sprintf("%d min ago", int(d.Minutes()))
-	case d < 48*time.Hour:
-		return fmt.Sprintf("%d h ago", int(d.Hours()))
+	if d := time.Since(*t); d >= 0 {
+		return plain.Replace(web.Ago(max(d, time.Second))) // so many seconds, not "just now"
 	}
-	return fmt.Sprintf("%s days ago", thousands(int64(d.Hours()/24)))
+	return stamp(t)
 }
 
 // bytesShown shows a size to people.
@@ -155,13 +149,27 @@ func bytesShown(n *int64) string {
 	if n == nil {
 		return ""
 	}
-	units := []string{"B", "KiB", "MiB", "GiB", "TiB", "PiB"}
-	f, i := float64(*n), 0
-	for ; f >= 1024 && i < len(units)-1; i++ {
-		f /= 1024
+	return plain.Replace(web.Bytes(*n))
+}
+
+// thousands returns 12345 as "12,345".
+func thousands(n int64) string { return plain.Replace(web.Count(n)) }
+
+// plain makes of what pages show what a terminal does.
+var plain = strings.NewReplacer("\u202f", ",", "\u00a0", " ", "−", "-")
+
+// A rowList keeps a result's texts.
+type rowList [][]string
+
+// Columns implements rowSink.
+func (r *rowList) Columns([]warehouse.ResultColumn) error { return nil }
+
+// Row implements rowSink.
+func (r *rowList) Row(values []warehouse.Value) error {
+	row := make([]string, len(values))
+	for i, v := range values {
+		row[i] = v.Text
 	}
-	if i == 0 || f >= 100 {
-		return fmt.Sprintf("%.0f %s", f, units[i])
-	}
-	return fmt.Sprintf("%.1f %s", f, units[i])
+	*r = append(*r, row)
+	return nil
 }

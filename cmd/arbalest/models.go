@@ -51,6 +51,9 @@ type modelLine struct {
 	Why         string       `json:"why,omitempty"`
 	Error       string       `json:"error,omitempty"`
 	Waiting     bool         `json:"waiting,omitempty"` // the error is that a declared table has no event yet
+
+	sql   string
+	wrong []string // for each of Tests the query whose rows are wrong
 }
 
 func (r modelsReport) err() error { return nil }

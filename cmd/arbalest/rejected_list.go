@@ -55,7 +55,7 @@ are shown are read. PLACE is what show and replay take.`,
 		var to rejectedSink = &rejectedTable{out: out, all: s.all, width: widthOf(cmd.OutOrStdout())}
 		switch {
 		case summary:
-			to = &rejectedSummary{out: out, json: asJSON, counts: map[rejectedGroup]*rejectedCount{}}
+			to = rejectedSummary{rejectedCounts{}, out, asJSON}
 		case asJSON:
 			to = rejectedJSON{json.NewEncoder(out)}
 		}
@@ -212,21 +212,18 @@ type rejectedCount struct {
 // them.
 const maxGroups = 10_000
 
-type rejectedSummary struct {
-	out    io.Writer
-	json   bool
-	counts map[rejectedGroup]*rejectedCount
-}
+// A rejectedCounts counts what was rejected.
+type rejectedCounts map[rejectedGroup]*rejectedCount
 
-func (s *rejectedSummary) add(k lake.Kept) error {
+func (r rejectedCounts) count(k lake.Kept) {
 	g := rejectedGroup{cmp.Or(k.Code, unreadable), k.Event}
-	if s.counts[g] == nil && len(s.counts) >= maxGroups {
+	if r[g] == nil && len(r) >= maxGroups {
 		g.event = "…"
 	}
-	c := s.counts[g]
+	c := r[g]
 	if c == nil {
 		c = &rejectedCount{Code: g.code, Event: g.event, Oldest: k.Received, Newest: k.Received}
-		s.counts[g] = c
+		r[g] = c
 	}
 	c.Places++
 	if k.Received.Before(c.Oldest) {
@@ -235,13 +232,20 @@ func (s *rejectedSummary) add(k lake.Kept) error {
 	if k.Received.After(c.Newest) {
 		c.Newest = k.Received
 	}
-	return nil
 }
 
-func (s *rejectedSummary) end(bool) error {
+type rejectedSummary struct {
+	rejectedCounts
+	out  io.Writer
+	json bool
+}
+
+func (s rejectedSummary) add(k lake.Kept) error { s.count(k); return nil }
+
+func (s rejectedSummary) end(bool) error {
 	var counts []*rejectedCount
 	var sum int64
-	for _, c := range s.counts {
+	for _, c := range s.rejectedCounts {
 		counts = append(counts, c)
 		sum += c.Places
 	}

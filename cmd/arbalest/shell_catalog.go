@@ -11,17 +11,9 @@ import (
 	"arbalest/internal/warehouse"
 )
 
-// Statements of the SQL that all warehouses share, about what is in this one.
-// Schema arbalest has the books.
-const (
-	ownRelations = `table_catalog = current_database() AND table_schema NOT IN ('information_schema', 'pg_catalog', 'pg_toast', 'pg_internal')`
-
-	columnsSQL = `SELECT table_schema, table_name, column_name FROM information_schema.columns WHERE ` + ownRelations + ` ORDER BY table_schema, table_name, ordinal_position`
-)
-
 // relationsSQL lists tables and views, with those of schema arbalest or without.
 func relationsSQL(books bool) string {
-	where := ownRelations
+	where := warehouse.OwnRelations
 	if !books {
 		where += " AND table_schema <> 'arbalest'"
 	}
@@ -34,9 +26,9 @@ func (s *session) describe(ctx context.Context, name string) error {
 	if a, b, ok := strings.Cut(name, "."); ok {
 		schema, table = a, b
 	}
-	where := ownRelations + " AND lower(table_name) = " + literal(strings.ToLower(strings.Trim(table, `"`)))
+	where := warehouse.OwnRelations + " AND lower(table_name) = " + warehouse.Literal(strings.ToLower(strings.Trim(table, `"`)))
 	if schema != "" {
-		where += " AND lower(table_schema) = " + literal(strings.ToLower(strings.Trim(schema, `"`)))
+		where += " AND lower(table_schema) = " + warehouse.Literal(strings.ToLower(strings.Trim(schema, `"`)))
 	}
 	found, err := s.rows(ctx, `SELECT count(*) FROM information_schema.columns WHERE `+where)
 	if err != nil {
@@ -52,49 +44,28 @@ func (s *session) describe(ctx context.Context, name string) error {
 func (s *session) catalog(ctx context.Context) (shell.Catalog, error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	rows, err := s.rows(ctx, columnsSQL)
-	if err != nil {
-		return shell.Catalog{}, err
-	}
+	var there warehouse.Relations
+	err := s.with(ctx, func(op operator) (err error) {
+		there, err = warehouse.ReadRelations(ctx, op.Query)
+		return err
+	})
 	var c shell.Catalog
-	last := ""
-	for _, r := range rows {
-		schema, table := r[0], r[1]
-		if key := schema + "." + table; key != last {
-			last = key
-			if schema == "main" || schema == "public" { // DuckDB's and the others' own
-				schema = ""
-			}
-			c.Tables = append(c.Tables, shell.Table{Schema: schema, Name: table})
+	for _, r := range there.Tables {
+		t := shell.Table{Schema: r.Schema, Name: r.Name}
+		if r.Schema == "main" || r.Schema == "public" { // DuckDB's and the others' own
+			t.Schema = ""
 		}
-		t := &c.Tables[len(c.Tables)-1]
-		t.Columns = append(t.Columns, r[2])
+		for _, column := range r.Columns {
+			t.Columns = append(t.Columns, column[0])
+		}
+		c.Tables = append(c.Tables, t)
 	}
-	return c, nil
+	return c, err
 }
 
 // rows returns a small result.
 func (s *session) rows(ctx context.Context, sql string) ([][]string, error) {
-	var to gathered
-	err := s.with(ctx, func(op operator) error { return op.Query(ctx, sql, &to) })
-	return to.rows, err
+	var rows rowList
+	err := s.with(ctx, func(op operator) error { return op.Query(ctx, sql, &rows) })
+	return rows, err
 }
-
-// A gathered holds a small result as text.
-type gathered struct{ rows [][]string }
-
-// Columns implements rowSink.
-func (g *gathered) Columns([]warehouse.ResultColumn) error { return nil }
-
-// Row implements rowSink.
-func (g *gathered) Row(values []warehouse.Value) error {
-	row := make([]string, len(values))
-	for i, v := range values {
-		row[i] = v.Text
-	}
-	g.rows = append(g.rows, row)
-	return nil
-}
-
-// literal quotes a string for SQL.
-func literal(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }

@@ -184,14 +184,14 @@ func booksTable(lines []bookLine, hours bool) string {
 	}
 	t := newTable(append(header, "received", "rejected", "stored", "loaded", "repeats", "conflicts", "errors", "not loaded")...)
 	t.right(len(header)+1, len(header)+8)
-	var sum bookLine
+	var sum booked
 	for _, b := range lines {
 		row := table.Row{nameShown(b.Event)}
 		if hours {
 			row = append(row, b.Hour)
 		}
 		t.AppendRow(append(row, b.figures()...))
-		sum.add(b)
+		sum.add(b.booked)
 	}
 	footer := table.Row{"all"}
 	if hours {
@@ -201,7 +201,7 @@ func booksTable(lines []bookLine, hours bool) string {
 	return t.Render()
 }
 
-func (b bookLine) figures() table.Row {
+func (b booked) figures() table.Row {
 	var row table.Row
 	for _, n := range []int64{b.Received, b.Rejected, b.Stored, b.Loaded, b.Repeats, b.Conflicts, b.Errors, b.NotLoaded} {
 		row = append(row, thousands(n))

@@ -90,12 +90,3 @@ func plural(n int64, what string) string {
 	}
 	return thousands(n) + " " + what + "s"
 }
-
-// thousands returns 12345 as "12,345".
-func thousands(n int64) string {
-	s := fmt.Sprint(n)
-	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
-}

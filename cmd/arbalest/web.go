@@ -159,7 +159,6 @@ type facts struct {
 	background context.Context // of what goes on when a page is made
 
 	sizes    sizes
-	outcomes outcomes
 	counting counting
 }
 

@@ -192,15 +192,39 @@ func TestPagesReplayWhatIsMended(t *testing.T) {
 	}
 }
 
+// TestPagesRunTests holds that what tests find is noted, so that it is on the page
+// whoever ran them, and after a restart.
 func TestPagesRunTests(t *testing.T) {
-	s := startPages(t, placeOf(t, map[string]string{"models/orders.sql": "-- materialized: view\n-- tests: not_null(amount)\nSELECT amount FROM order_placed\n"}))
-	defer s.end(t)
+	p := placeOf(t, map[string]string{"models/orders.sql": "-- materialized: view\n-- tests: not_null(amount), unique(amount)\nSELECT amount FROM order_placed\n"})
+	s := startPages(t, p)
 	s.load(t, `{"event":"order.placed","id":"a","data":{"amount":7}}`, `{"event":"order.placed","id":"b","data":{}}`)
 	if _, err := s.engine.Build(t.Context(), modelRequest{}, func(progress) {}); err != nil {
 		t.Fatal(err)
 	}
-	if text := s.fetch(t, "/models/orders/test", url.Values{"x": {""}}); !strings.Contains(text, ">fails</span></td><td class=\"n\">1</td>") {
+	failing := ">fails</span></td><td class=\"n\">1</td>"
+	text := s.fetch(t, "/models/orders/test", url.Values{"x": {""}})
+	if !strings.Contains(text, failing) || !strings.Contains(text, ">holds<") || !strings.Contains(text, `/sql?q=SELECT`) {
 		t.Error(text)
+	}
+	if r, err := s.engine.Status(t.Context()); err != nil || len(r.Models) != 1 || len(r.Models[0].Failing) != 1 {
+		t.Errorf("status: %+v, %v", r.Models, err)
+	}
+	if _, err := (&facts{server: s}).Table(t.Context(), "orders"); !errors.Is(err, arbalest.ErrUnknown) {
+		t.Errorf("a model among tables: %v", err)
+	}
+	s.end(t)
+	s = startPages(t, p)
+	defer s.end(t)
+	if text := s.fetch(t, "/models/orders", nil); !strings.Contains(text, failing) {
+		t.Errorf("after a restart: %s", text)
+	}
+	s.load(t, `{"event":"order.placed","id":"c","data":{}}`)
+	if _, err := s.engine.Test(t.Context(), modelRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(1100 * time.Millisecond) // for as long what was made is good
+	if text := s.fetch(t, "/models/orders", nil); !strings.Contains(text, ">fails</span></td><td class=\"n\">2</td>") {
+		t.Errorf("after a command's: %s", text)
 	}
 }
 

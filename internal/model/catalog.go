@@ -47,7 +47,7 @@ func readCatalog(ctx context.Context, q querier, d warehouse.Dialect, names ...s
 	if len(names) > 0 {
 		quoted := make([]string, len(names))
 		for i, n := range names {
-			quoted[i] = literal(n[strings.LastIndexByte(n, '.')+1:])
+			quoted[i] = warehouse.Literal(n[strings.LastIndexByte(n, '.')+1:])
 		}
 		where = " AND lower(t.table_name) IN (" + strings.Join(quoted, ", ") + ")"
 	}

@@ -76,10 +76,15 @@ func (b *Builder) Test(ctx context.Context, names ...string) ([]TestResult, erro
 	return results, errors.Join(failed...)
 }
 
+// Wrong returns the query of a test: each row that it gives is wrong.
+func (b *Builder) Wrong(m *Model, t Test) string {
+	return t.query(sqlName(b.dialect, m.Name), func(name string) string { return sqlName(b.dialect, name) })
+}
+
 func (b *Builder) test(ctx context.Context, m *Model, t Test) TestResult {
 	start := time.Now()
 	r := TestResult{Model: m.Name, Test: t.String()}
-	query := t.query(sqlName(b.dialect, m.Name), func(name string) string { return sqlName(b.dialect, name) })
+	query := b.Wrong(m, t)
 	r.Failures, r.err = count(ctx, b.db, "SELECT count(*) FROM ("+query+") q")
 	if r.err == nil && r.Failures > 0 {
 		r.Columns, r.err = b.columnsOf(ctx, m, t)

@@ -113,7 +113,7 @@ func (b *Builder) redo(ctx context.Context, tx warehouse.Tx, m *Model, build int
 	for some := range slices.Chunk(hoursOf(touched, m.ByDay), 500) {
 		values := make([]string, len(some))
 		for i, h := range some {
-			values[i] = fmt.Sprintf("(%s, %d, %s)", literal(m.Name), build, timestamp(h))
+			values[i] = fmt.Sprintf("(%s, %d, %s)", warehouse.Literal(m.Name), build, timestamp(h))
 		}
 		if _, err := tx.Exec(ctx, `INSERT INTO arbalest.model_hours VALUES `+strings.Join(values, ", ")); err != nil {
 			return 0, 0, fmt.Errorf("note the hours: %w", err)

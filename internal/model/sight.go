@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"arbalest"
+	"arbalest/internal/warehouse"
 )
 
 // A sight is how a model stands, as one transaction sees it.
@@ -25,11 +26,11 @@ type sight struct {
 func (b *Builder) look(ctx context.Context, q querier, m *Model) (*sight, error) {
 	v := &sight{feeds: b.set.feeds(m), now: map[string]reading{}, loads: map[string]string{}}
 	names := []string{m.Name, "arbalest.tables", "arbalest.journal"}
-	models := []string{literal(m.Name)}
+	models := []string{warehouse.Literal(m.Name)}
 	for _, f := range v.feeds {
 		names = append(names, f.Name)
 		if f.model != nil {
-			models = append(models, literal(f.Name))
+			models = append(models, warehouse.Literal(f.Name))
 		}
 	}
 	var err error

@@ -15,15 +15,16 @@ import (
 type Standing struct {
 	Name string `json:"name"`
 	State
-	Failing []FailedTest `json:"failing_tests,omitempty"` // when the tests ran last
+	Failing []Tested `json:"failing_tests,omitempty"` // when the tests ran last
 }
 
-// A FailedTest is a test that failed when it ran last.
-type FailedTest struct {
+// A Tested is what a test found when it ran last.
+type Tested struct {
+	Model    string    `json:"-"`
 	Test     string    `json:"test"`
-	Failures int64     `json:"failures"`
+	Failures int64     `json:"failures"`        // rows that are wrong
 	Error    string    `json:"error,omitempty"` // why it could not be run
-	Ran      time.Time `json:"ran"`
+	Ran      time.Time `json:"ran"`             // zero if it never did
 }
 
 // Standings returns the models that were ever tried, by name.
@@ -40,26 +41,40 @@ func Standings(ctx context.Context, db warehouse.Database) ([]Standing, error) {
 		out = append(out, Standing{Name: name, State: *s})
 	}
 	slices.SortFunc(out, func(a, b Standing) int { return cmp.Compare(a.Name, b.Name) })
-	if noted, err := areTestsNoted(ctx, db); err != nil || !noted {
-		return out, err
+	tests, err := TestsNoted(ctx, db)
+	for _, t := range tests {
+		i, ok := slices.BinarySearchFunc(out, t.Model, func(s Standing, name string) int { return cmp.Compare(s.Name, name) })
+		if ok && (t.Failures > 0 || t.Error != "") {
+			out[i].Failing = append(out[i].Failing, t)
+		}
 	}
-	err = db.Query(ctx, `SELECT model, test, failures, message, ran_at FROM arbalest.model_tests WHERE failures > 0 OR message IS NOT NULL ORDER BY model, test`, func(v []any) error {
-		var t FailedTest
-		name, _ := v[0].(string)
+	return out, err
+}
+
+// TestsNoted returns what arbalest.model_tests has, by model and test. Tests are
+// cut to NotedTest bytes.
+func TestsNoted(ctx context.Context, db warehouse.Database) (tests []Tested, err error) {
+	if noted, err := areTestsNoted(ctx, db); err != nil || !noted {
+		return nil, err
+	}
+	err = db.Query(ctx, `SELECT model, test, failures, message, ran_at FROM arbalest.model_tests ORDER BY model, test`, func(v []any) error {
+		var t Tested
+		t.Model, _ = v[0].(string)
 		t.Test, _ = v[1].(string)
 		t.Failures, _ = v[2].(int64)
 		t.Error, _ = v[3].(string)
 		t.Ran, _ = v[4].(time.Time)
-		if i, ok := slices.BinarySearchFunc(out, name, func(s Standing, name string) int { return cmp.Compare(s.Name, name) }); ok {
-			out[i].Failing = append(out[i].Failing, t)
-		}
+		tests = append(tests, t)
 		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read arbalest.model_tests: %w", err)
 	}
-	return out, nil
+	return tests, nil
 }
+
+// NotedTest is how many bytes of a test's text are noted.
+const NotedTest = 4096
 
 // testLedger makes the table of what tests found when they ran last.
 const testLedger = `CREATE TABLE IF NOT EXISTS arbalest.model_tests (model VARCHAR(127), test VARCHAR(4096), failures BIGINT, message VARCHAR(4096), ran_at TIMESTAMP)`
@@ -98,7 +113,7 @@ func note(ctx context.Context, db warehouse.Database, models []*Model, results [
 			if r.Error != "" {
 				message = warehouse.Fit(r.Error, 4096)
 			}
-			if _, err := tx.Exec(ctx, `INSERT INTO arbalest.model_tests VALUES ($1, $2, $3, $4, $5)`, r.Model, warehouse.Fit(r.Test, 4096), r.Failures, message, at); err != nil {
+			if _, err := tx.Exec(ctx, `INSERT INTO arbalest.model_tests VALUES ($1, $2, $3, $4, $5)`, r.Model, warehouse.Fit(r.Test, NotedTest), r.Failures, message, at); err != nil {
 				return err
 			}
 		}

@@ -99,13 +99,10 @@ func (t Test) query(table string, qualify func(string) string) string {
 	case accepted:
 		values := make([]string, len(t.Values))
 		for i, v := range t.Values {
-			values[i] = literal(v)
+			values[i] = warehouse.Literal(v)
 		}
 		return fmt.Sprintf("SELECT %s, count(*) AS row_count FROM %s WHERE CAST(%[1]s AS VARCHAR(65535)) NOT IN (%[3]s) GROUP BY %[1]s", all, table, strings.Join(values, ", "))
 	}
 	return fmt.Sprintf("SELECT m.%[1]s, count(*) AS row_count FROM %[2]s m WHERE m.%[1]s IS NOT NULL AND NOT EXISTS (SELECT 1 FROM %[3]s o WHERE o.%[4]s = m.%[1]s) GROUP BY m.%[1]s",
 		all, table, qualify(t.Other), warehouse.Ident(strings.ToLower(t.Column)))
 }
-
-// literal quotes a string for SQL.
-func literal(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }

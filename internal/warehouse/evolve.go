@@ -19,7 +19,7 @@ func (l *loading) readColumns(tables []string) error {
 	}
 	quoted := make([]string, len(tables))
 	for i, t := range tables {
-		quoted[i] = literal(t)
+		quoted[i] = Literal(t)
 	}
 	err := l.tx.Query(l.ctx, fmt.Sprintf(`SELECT table_name, column_name, data_type, character_maximum_length, numeric_precision, numeric_scale
 FROM information_schema.columns WHERE table_schema = '%s' AND table_name IN (%s)`, eventSchema, strings.Join(quoted, ", ")), func(v []any) error {
@@ -201,6 +201,3 @@ func (l *loading) exact(table, column string, in arbalest.Type) error {
 	}
 	return err
 }
-
-// literal quotes a string for SQL.
-func literal(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }

@@ -19,3 +19,14 @@ func Fit(s string, most int) string {
 	}
 	return s
 }
+
+// Literal quotes a string for SQL.
+func Literal(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
+
+// TimeOf returns a time of a row of Query, nil for NULL.
+func TimeOf(value any) *time.Time {
+	if t, ok := value.(time.Time); ok {
+		return &t
+	}
+	return nil
+}

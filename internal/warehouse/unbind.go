@@ -30,5 +30,5 @@ BEGIN
 		EXECUTE format('DROP VIEW %I.%I', v.nspname, v.relname);
 	END LOOP;
 END $unbind$`
-	return []string{strings.ReplaceAll(block, "{table}", literal(Qualified(schema, table)))}
+	return []string{strings.ReplaceAll(block, "{table}", Literal(Qualified(schema, table)))}
 }

@@ -2,7 +2,6 @@ package web
 
 import (
 	"context"
-	"net/http"
 	"time"
 
 	"arbalest"
@@ -24,10 +23,10 @@ type EventLine struct {
 	PerSecond float64 // of the last minute
 	Stored    int64
 	Rejected  int64
-	First     time.Time // the hour of the earliest event
-	Last      time.Time // the hour of the latest one
-	Loaded    time.Time // when some were last loaded
-	Defined   bool      // it has a definition
+	First     *time.Time // the hour of the earliest event; nil if none is stored
+	Last      *time.Time // the hour of the latest one
+	Loaded    *time.Time // when some were last loaded; nil if none was
+	Defined   bool       // it has a definition
 }
 
 // An EventDetail is what is known of a name.
@@ -77,22 +76,4 @@ func (e EventDetail) Differs() bool {
 		}
 	}
 	return e.Definition != nil && len(e.Definition.Absent)+len(e.Definition.Taken)+len(e.Definition.LoadErrors) > 0
-}
-
-// events is the page /events.
-func (s *Site) events(w http.ResponseWriter, r *http.Request) error {
-	lines, err := s.eventLines.get(r.Context(), s.program.Events)
-	if err != nil {
-		return err
-	}
-	return s.render(w, r, "events.html", lines)
-}
-
-// event is the page /events/{name}.
-func (s *Site) event(w http.ResponseWriter, r *http.Request) error {
-	e, err := s.program.Event(r.Context(), arbalest.EventName(r.PathValue("name")))
-	if err != nil {
-		return err
-	}
-	return s.render(w, r, "event.html", e)
 }

@@ -59,26 +59,17 @@ type Trouble struct {
 // FlowSeconds is how many seconds a Flow goes back.
 const FlowSeconds = 300
 
-// flow is the page /.
-func (s *Site) flow(w http.ResponseWriter, r *http.Request) error {
-	f, err := s.flows.get(r.Context(), s.program.Flow)
-	if err != nil {
-		return err
-	}
-	return s.render(w, r, "flow.html", f)
-}
-
-// flowJSON is the same as JSON, for the page's script.
+// flowJSON is the page / as JSON, for the page's script.
 func (s *Site) flowJSON(w http.ResponseWriter, r *http.Request) error {
 	f, err := s.flows.get(r.Context(), s.program.Flow)
 	if err != nil {
 		return err
 	}
-	return s.json(w, f)
+	return writeJSON(w, f)
 }
 
-// json writes a value as JSON.
-func (s *Site) json(w http.ResponseWriter, v any) error {
+// writeJSON answers with a value as JSON.
+func writeJSON(w http.ResponseWriter, v any) error {
 	b, err := json.Marshal(v)
 	if err != nil {
 		return fmt.Errorf("encode JSON: %w", err)

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"time"
 
 	"arbalest"
 	"arbalest/internal/model"
@@ -43,12 +42,8 @@ type ModelLine struct {
 
 // A ModelTest is a test, and what came of it when it was last run.
 type ModelTest struct {
-	Test     string
-	Ran      time.Time // zero if it was not run since serve began
-	Failures int64     // rows that are wrong
-	Error    string    // why it could not be run
-	Columns  []string  // of the examples
-	Examples [][]string
+	model.Tested
+	SQL string // a query whose rows are wrong
 }
 
 // Outcome is a word for what came of the test.

@@ -164,13 +164,18 @@ func visible(s string) string {
 	}, s)
 }
 
-// kept is the page /rejected/one?place=….
-func (s *Site) kept(w http.ResponseWriter, r *http.Request) error {
+// keptAt returns what is at the place that a request names.
+func (s *Site) keptAt(r *http.Request) (lake.Kept, error) {
 	ref, err := lake.ParseRef(r.FormValue("place"))
 	if err != nil {
-		return err
+		return lake.Kept{}, err
 	}
-	k, err := s.program.Kept(r.Context(), ref)
+	return s.program.Kept(r.Context(), ref)
+}
+
+// kept is the page /rejected/one?place=….
+func (s *Site) kept(w http.ResponseWriter, r *http.Request) error {
+	k, err := s.keptAt(r)
 	if err != nil {
 		return err
 	}
@@ -179,16 +184,12 @@ func (s *Site) kept(w http.ResponseWriter, r *http.Request) error {
 
 // keptBytes is /rejected/bytes?place=…: the body as it came, as a file.
 func (s *Site) keptBytes(w http.ResponseWriter, r *http.Request) error {
-	ref, err := lake.ParseRef(r.FormValue("place"))
-	if err != nil {
-		return err
-	}
-	k, err := s.program.Kept(r.Context(), ref)
+	k, err := s.keptAt(r)
 	if err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/octet-stream")
-	w.Header().Set("Content-Disposition", fmt.Sprintf(`attachment; filename="rejected-%s-%d-%d"`, ref.Writer, ref.N, ref.Line))
+	w.Header().Set("Content-Disposition", fmt.Sprintf(`attachment; filename="rejected-%s-%d-%d"`, k.Ref.Writer, k.Ref.N, k.Ref.Line))
 	w.Header().Set("Cache-Control", "no-store")
 	_, _ = w.Write(k.Body) // the client may be gone
 	return nil

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"arbalest"
+	"arbalest/internal/load"
 )
 
 // A TableSource tells of the tables of events.
@@ -28,9 +29,9 @@ type TableLine struct {
 	Event   arbalest.EventName
 	Rows    int64
 	Columns int64
-	Bytes   int64     // in the warehouse; -1 if it does not say
-	Newest  time.Time // the hour of the latest event
-	Loaded  time.Time // when it was last loaded
+	Bytes   int64      // in the warehouse; -1 if it does not say
+	Newest  *time.Time // the hour of the latest event
+	Loaded  *time.Time // when it was last loaded
 	Errors  int64
 	Stalled string // why it is not loaded at present
 }
@@ -45,19 +46,18 @@ type TableDetail struct {
 	MoreErrors bool         // there are older ones
 }
 
-// A TableField is a column.
-type TableField struct{ Name, Type string }
+// A TableField is a column as the warehouse has it.
+type TableField struct {
+	Name string `json:"name"`
+	Type string `json:"type"`
+}
 
-// A TableLoad is what one commit added to a table.
+// A TableLoad is what of a commit and an hour was loaded into a table.
 type TableLoad struct {
-	Commit  int64
-	At      time.Time
-	Hours   int64
-	Objects int64
-	Stored  int64
-	Loaded  int64
-	Repeats int64
-	Errors  int64
+	Commit int64      `json:"commit"`
+	Hour   *time.Time `json:"hour"`
+	load.Counts
+	LoadedAt *time.Time `json:"loaded_at"`
 }
 
 // An HourOfRows is the rows of an hour of event time.
@@ -66,22 +66,22 @@ type HourOfRows struct {
 	Rows int64
 }
 
-// A LoadError is a value, or a line, that did not fit.
+// A LoadError is a value, or an event, that a table could not take.
 type LoadError struct {
-	At     time.Time
-	Object string
-	Line   int64
-	ID     string
-	Column string // empty if the whole line is wrong
-	Value  string
-	Reason string
-	Loaded bool // the event is in the table all the same
+	LoadedAt *time.Time   `json:"loaded_at"`
+	Object   arbalest.Key `json:"object"`
+	Line     int64        `json:"line"` // from 1
+	ID       string       `json:"event_id"`
+	Column   string       `json:"column"` // empty if the whole line is wrong
+	Value    string       `json:"value"`
+	Reason   string       `json:"reason"`
+	Loaded   bool         `json:"loaded"` // with NULL in the column
 }
 
 // An OffendingLine is a stored line that a load error is about.
 type OffendingLine struct {
 	Table  string
-	Object string
+	Object arbalest.Key
 	Line   int64
 	Text   string
 	Cut    bool // there is more of it
@@ -94,24 +94,6 @@ func (t TableDetail) Longest() (most int64) {
 		most = max(most, h.Rows)
 	}
 	return most
-}
-
-// tables is the page /tables.
-func (s *Site) tables(w http.ResponseWriter, r *http.Request) error {
-	lines, err := s.tableLines.get(r.Context(), s.program.Tables)
-	if err != nil {
-		return err
-	}
-	return s.render(w, r, "tables.html", lines)
-}
-
-// table is the page /tables/{name}.
-func (s *Site) table(w http.ResponseWriter, r *http.Request) error {
-	t, err := s.program.Table(r.Context(), r.PathValue("name"))
-	if err != nil {
-		return err
-	}
-	return s.render(w, r, "table.html", t)
 }
 
 // line is the page /tables/{name}/line?object=…&line=….

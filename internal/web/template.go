@@ -51,7 +51,7 @@ func (s *Site) functions() template.FuncMap {
 		"bytes":   Bytes,
 		"share":   share,
 		"stamp":   stamp,
-		"ago":     func(t time.Time) string { return ago(time.Since(t)) },
+		"ago":     func(t time.Time) string { return Ago(time.Since(t)) },
 		"took":    took,
 		"list":    func(items ...any) []any { return items },
 		"cut":     cut,
@@ -118,8 +118,8 @@ func stamp(t time.Time) string {
 	return t.UTC().Format(time.DateTime)
 }
 
-// ago spells how long something is past.
-func ago(d time.Duration) string {
+// Ago spells how long something is past.
+func Ago(d time.Duration) string {
 	switch {
 	case d < time.Second:
 		return "just now"

@@ -117,12 +117,12 @@ var nav = []link{
 func (s *Site) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /assets/{version}/{path...}", s.assets.serve)
-	mux.Handle("GET /{$}", s.page(s.flow))
+	mux.Handle("GET /{$}", listed(s, &s.flows, s.program.Flow, "flow.html"))
 	mux.Handle("GET /flow.json", s.page(s.flowJSON))
-	mux.Handle("GET /events", s.page(s.events))
-	mux.Handle("GET /events/{name}", s.page(s.event))
-	mux.Handle("GET /tables", s.page(s.tables))
-	mux.Handle("GET /tables/{name}", s.page(s.table))
+	mux.Handle("GET /events", listed(s, &s.eventLines, s.program.Events, "events.html"))
+	mux.Handle("GET /events/{name}", one(s, s.program.Event, "event.html"))
+	mux.Handle("GET /tables", listed(s, &s.tableLines, s.program.Tables, "tables.html"))
+	mux.Handle("GET /tables/{name}", one(s, s.program.Table, "table.html"))
 	mux.Handle("GET /tables/{name}/line", s.page(s.line))
 	mux.Handle("GET /rejected", s.page(s.rejected))
 	mux.Handle("GET /rejected/one", s.page(s.kept))
@@ -131,12 +131,34 @@ func (s *Site) routes() http.Handler {
 	mux.Handle("GET /models", s.work(s.models))
 	mux.Handle("GET /models/{name}", s.work(s.model))
 	mux.Handle("POST /models/{name}/test", s.work(s.testModel))
-	mux.Handle("GET /runs", s.page(s.runs))
-	mux.Handle("GET /runs/{run}", s.page(s.run))
+	mux.Handle("GET /runs", listed(s, &s.runLines, s.program.Runs, "runs.html"))
+	mux.Handle("GET /runs/{name}", one(s, s.program.Run, "run.html"))
 	mux.Handle("GET /store", s.page(s.store))
 	s.sqlRoutes(mux)
 	mux.Handle("/", s.page(func(_ http.ResponseWriter, r *http.Request) error { return errNoPage }))
 	return mux
+}
+
+// listed makes a handler of a page that shows what is good for a while.
+func listed[T any](s *Site, m *memo[T], list func(context.Context) (T, error), page string) http.Handler {
+	return s.page(func(w http.ResponseWriter, r *http.Request) error {
+		v, err := m.get(r.Context(), list)
+		if err != nil {
+			return err
+		}
+		return s.render(w, r, page, v)
+	})
+}
+
+// one makes a handler of a page about what the path names.
+func one[N ~string, T any](s *Site, find func(context.Context, N) (T, error), page string) http.Handler {
+	return s.page(func(w http.ResponseWriter, r *http.Request) error {
+		v, err := find(r.Context(), N(r.PathValue("name")))
+		if err != nil {
+			return err
+		}
+		return s.render(w, r, page, v)
+	})
 }
 
 // errNoPage is the error of an address that has no page.

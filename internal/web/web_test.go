@@ -15,6 +15,7 @@ import (
 
 	"arbalest"
 	"arbalest/internal/lake"
+	"arbalest/internal/load"
 	"arbalest/internal/model"
 	"arbalest/internal/warehouse"
 	"arbalest/pipeline"
@@ -49,7 +50,7 @@ func (f *fake) Flow(context.Context) (Flow, error) {
 }
 
 func (f *fake) line() EventLine {
-	return EventLine{Name: hostile, Table: hostile, PerSecond: 1, Stored: 1234567, Rejected: 2, First: then, Last: then, Loaded: then, Defined: true}
+	return EventLine{Name: hostile, Table: hostile, PerSecond: 1, Stored: 1234567, Rejected: 2, First: &then, Last: &then, Loaded: &then, Defined: true}
 }
 
 func (f *fake) Events(context.Context) ([]EventLine, error) {
@@ -74,11 +75,11 @@ func (f *fake) Tables(context.Context) ([]TableLine, error) {
 	if !f.full {
 		return nil, f.err
 	}
-	return []TableLine{{Name: hostile, Event: hostile, Rows: 1, Columns: 2, Bytes: 3 << 20, Newest: then, Loaded: then, Errors: 1, Stalled: hostile}, {Name: "b", Bytes: -1}}, f.err
+	return []TableLine{{Name: hostile, Event: hostile, Rows: 1, Columns: 2, Bytes: 3 << 20, Newest: &then, Loaded: &then, Errors: 1, Stalled: hostile}, {Name: "b", Bytes: -1}}, f.err
 }
 
 func (f *fake) errors() []LoadError {
-	return []LoadError{{At: then, Object: hostile, Line: 7, ID: hostile, Column: hostile, Value: hostile, Reason: hostile}, {Loaded: true}}
+	return []LoadError{{LoadedAt: &then, Object: hostile, Line: 7, ID: hostile, Column: hostile, Value: hostile, Reason: hostile}, {Loaded: true}}
 }
 
 func (f *fake) Table(_ context.Context, name string) (TableDetail, error) {
@@ -87,12 +88,12 @@ func (f *fake) Table(_ context.Context, name string) (TableDetail, error) {
 	}
 	return TableDetail{
 		TableLine: TableLine{Name: hostile, Event: hostile, Rows: 1, Bytes: 1, Stalled: hostile}, Fields: []TableField{{hostile, hostile}},
-		Loads: []TableLoad{{Commit: 1, At: then, Errors: 1}}, Errors: f.errors(), Hours: []HourOfRows{{then, 0}, {then, 10}}, MoreErrors: true,
+		Loads: []TableLoad{{Commit: 1, Hour: &then, Counts: load.Counts{Errors: 1}, LoadedAt: &then}}, Errors: f.errors(), Hours: []HourOfRows{{then, 0}, {then, 10}}, MoreErrors: true,
 	}, f.err
 }
 
 func (f *fake) Line(_ context.Context, table string, object arbalest.Key, line int64) (OffendingLine, error) {
-	return OffendingLine{Table: table, Object: string(object), Line: line, Text: hostile, Cut: true, Errors: f.errors()}, f.err
+	return OffendingLine{Table: table, Object: object, Line: line, Text: hostile, Cut: true, Errors: f.errors()}, f.err
 }
 
 func (f *fake) kept() lake.Kept {
@@ -119,7 +120,7 @@ func (f *fake) Models(context.Context) (ModelSet, error) {
 	set := ModelSet{Folder: hostile}
 	if f.full {
 		state := &model.State{Kind: model.Table, Build: 2, Rows: 3, Built: then, State: model.Failed, Message: hostile}
-		tests := []ModelTest{{Test: hostile}, {Test: "unique(a)", Ran: then, Failures: 2, Columns: []string{"a"}, Examples: [][]string{{hostile}}}, {Test: "b", Ran: then, Error: hostile}}
+		tests := []ModelTest{{Tested: model.Tested{Test: hostile}}, {model.Tested{Test: "unique(a)", Ran: then, Failures: 2}, hostile}, {Tested: model.Tested{Test: "b", Ran: then, Error: hostile}}}
 		set.Models = []ModelLine{
 			{Name: hostile, File: hostile, Kind: model.Table, Description: hostile, SQL: hostile, Sources: []string{hostile + "source"}, State: state, Next: "full", Why: hostile, Tests: tests},
 			{Name: "b", Kind: model.View, Sources: []string{hostile}, Error: hostile, Waiting: true},
@@ -140,7 +141,7 @@ func (f *fake) Runs(context.Context) ([]pipeline.RunLine, error) {
 func (f *fake) Run(_ context.Context, run string) (RunDetail, error) {
 	d := RunDetail{RunLine: pipeline.RunLine{Pipeline: hostile, Run: run, Key: hostile, Message: hostile}}
 	if f.full {
-		d.Steps = []RunStep{{Name: hostile, State: "done", Started: then, Finished: then.Add(time.Second), Message: hostile}, {}}
+		d.Steps = []pipeline.StepLine{{Name: hostile, State: pipeline.Done, Started: &then, Finished: &then, Message: hostile}, {}}
 	}
 	return d, f.err
 }
