@@ -43,8 +43,8 @@ class Chart {
     this.plot = new uPlot({
       ...this.size(),
       series: [
-        { label: "at", value: (_, v) => (v == null ? "–" : clock(v)) },
-        ...labels.map((label, i) => ({ label, stroke: c.series[i % c.series.length], width: 1.5, points: { show: false }, spanGaps: false, value: (_, v) => (v == null ? "–" : this.spell(v)) })),
+        { label: "at", value: (_, v) => (v == null ? "" : clock(v)) },
+        ...labels.map((label, i) => ({ label, stroke: c.series[i % c.series.length], width: 1.5, points: { show: false }, spanGaps: false, value: (_, v) => (v == null ? "" : this.spell(v)) })),
       ],
       axes: [
         { ...axis, values: (_, all) => all.map((v) => clock(v).replace(/(\d+:\d+):00/, "$1")), space: 80 },
