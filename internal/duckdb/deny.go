@@ -3,8 +3,10 @@ package duckdb
 import (
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"arbalest"
+	"arbalest/internal/sqltext"
 )
 
 // denied returns the functions that SELECT can call and that do more than read: they
@@ -20,8 +22,9 @@ func denied() []string {
 }
 
 // checkCalls refuses a statement that calls a function that is denied. It takes
-// for a call whatever looks like one, in a text too, so that nothing depends on
-// where DuckDB sees texts begin and end. The error wraps arbalest.ErrInvalid.
+// for a call whatever looks like one, in a text or after a letter that is not
+// ASCII, too, so that nothing depends on where DuckDB sees texts and names begin.
+// The error wraps arbalest.ErrInvalid.
 func checkCalls(sql string) error {
 	folded := []byte(sql)
 	for i, c := range folded {
@@ -38,7 +41,7 @@ func checkCalls(sql string) error {
 			}
 			start := from + i
 			from = start + len(name)
-			if (start == 0 || !isName(text[start-1])) && calls(text[from:]) {
+			if (start == 0 || text[start-1] >= utf8.RuneSelf || !sqltext.IsName(text[start-1])) && calls(text[from:]) {
 				return fmt.Errorf("%w: the function %s is not for queries: it does more than read", arbalest.ErrInvalid, name)
 			}
 		}
@@ -48,13 +51,10 @@ func checkCalls(sql string) error {
 
 // calls says whether what comes after a function's name is its arguments.
 func calls(rest string) bool {
-	rest = strings.TrimPrefix(rest, `"`)
-	for rest != "" && rest[0] != '(' {
-		n, counts := token(rest)
-		if counts || rest[0] == ';' {
-			return false
+	for p := range sqltext.Pieces(strings.TrimPrefix(rest, `"`)) {
+		if p.Kind.Solid() {
+			return p.Text == "("
 		}
-		rest = rest[n:]
 	}
-	return rest != ""
+	return false
 }

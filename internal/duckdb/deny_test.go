@@ -1,6 +1,7 @@
 package duckdb
 
 import (
+	"database/sql"
 	"errors"
 	"slices"
 	"strings"
@@ -22,11 +23,41 @@ func TestCalls(t *testing.T) {
 	w := mustOpen(t, "", Options{})
 	defer w.Close()
 	for _, name := range denied() {
-		for _, sql := range []string{"SELECT * FROM " + name + "()", "SELECT system.main." + name + "('x')"} {
+		for _, sql := range []string{
+			"SELECT * FROM " + name + "()", "SELECT system.main." + name + "('x')", "SELECT * FROM " + name + " --\r ('SELECT 1')",
+			"SELECT * FROM " + name + "\u00a0('SELECT 1')", "SELECT * FROM\u2003" + name + "('SELECT 1')",
+		} {
 			if _, err := queryAll(t, w, sql); !errors.Is(err, arbalest.ErrInvalid) {
 				t.Errorf("%s: %v", sql, err)
 			}
 		}
+	}
+}
+
+// TestSpacesAreKnown holds that checkCalls sees the arguments behind whatever
+// DuckDB takes for white space, beyond ASCII.
+func TestSpacesAreKnown(t *testing.T) {
+	db, err := sql.Open("duckdb", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	n := 0
+	for c := rune(0x80); c <= 0xffff; c++ {
+		if c == 0x3100 {
+			c = 0xfe00 // scripts are between
+		}
+		var one int
+		if err := db.QueryRowContext(t.Context(), "SELECT"+string(c)+"1").Scan(&one); err != nil {
+			continue
+		}
+		n++
+		if checkCalls("SELECT query"+string(c)+"()") == nil || checkCalls("SELECT"+string(c)+"query()") == nil {
+			t.Errorf("%U is white space", c)
+		}
+	}
+	if n < 15 {
+		t.Errorf("DuckDB knows only %d characters of white space", n)
 	}
 }
 

@@ -170,7 +170,7 @@ func TestTrimStatement(t *testing.T) {
 		{"SELECT 1", "SELECT 1"}, {"SELECT 1 ; ; ", "SELECT 1"}, {"SELECT ';' ;", "SELECT ';'"}, {"SELECT 1 -- ;\n;", "SELECT 1"},
 		{"SELECT 1 /* ; /* ; */ */ ;", "SELECT 1"}, {`SELECT ";""" ;`, `SELECT ";"""`}, {"SELECT $a$;$$;$a$;", "SELECT $a$;$$;$a$"},
 		{"SELECT 'it''s;'; -- '", "SELECT 'it''s;'"}, {`SELECT E'\';' ;`, `SELECT E'\';'`}, {"SELECT a$b FROM t; ", "SELECT a$b FROM t"},
-		{"-- a\nSELECT 1", "-- a\nSELECT 1"}, {"", ""}, {"'open;", "'open;"}, {"/* open", ""}, {"$1;", "$1"}, {"e;", "e"},
+		{"-- a\nSELECT 1", "-- a\nSELECT 1"}, {"", ""}, {"'open;", "'open;"}, {"/* open", ""}, {"$1;", "$1"}, {"e;", "e"}, {"SELECT 1 --\r+ 1;", "SELECT 1 --\r+ 1"},
 	} {
 		if got := trimStatement(test[0]); got != test[1] {
 			t.Errorf("trimStatement(%q) = %q, want %q", test[0], got, test[1])

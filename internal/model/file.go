@@ -9,6 +9,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"arbalest/internal/sqltext"
 )
 
 // A Set is the models of a folder, by name.
@@ -128,7 +130,7 @@ func (m *Model) check() error {
 		return m.bad(m.sqlLine+first.line, "a model is one SELECT, and this begins with %s", first.text)
 	}
 	for _, t := range tokens {
-		if t.kind == symbol && t.text == ";" {
+		if t.kind == sqltext.Symbol && t.text == ";" {
 			return m.bad(m.sqlLine+t.line, "a model is one SELECT, without a semicolon within it")
 		}
 	}

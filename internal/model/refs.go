@@ -3,6 +3,8 @@ package model
 import (
 	"slices"
 	"strings"
+
+	"arbalest/internal/sqltext"
 )
 
 // findRefs finds the tables that a SELECT reads, by its words: for dialects that
@@ -41,7 +43,7 @@ func (f *finder) peek(n int) token {
 	if i := f.at + n; i >= 0 && i < len(f.tokens) {
 		return f.tokens[i]
 	}
-	return token{kind: symbol}
+	return token{kind: sqltext.Symbol}
 }
 
 // ends are the words after which no table is expected.
@@ -87,7 +89,7 @@ func (f *finder) open() {
 	next := level{}
 	if f.expect {
 		next.from = true // until a SELECT comes
-	} else if before := f.peek(-2); before.kind == word {
+	} else if before := f.peek(-2); before.kind == sqltext.Word {
 		next.call = before.fold()
 	}
 	f.levels = append(f.levels, next)

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"arbalest/internal/sqltext"
 	"arbalest/internal/warehouse"
 
 	"github.com/jackc/pgx/v5/pgproto3"
@@ -55,7 +56,7 @@ func (c *session) command(p *portal) (string, error) {
 		return "SET", c.set(st.tokens[1:])
 	case "reset":
 		if second.is("time") {
-			second = token{kind: word, text: "timezone"}
+			second = token{kind: sqltext.Word, text: "timezone"}
 		}
 		c.settings.reset(second.name())
 		return "RESET", nil
@@ -120,11 +121,11 @@ func (c *session) set(tokens []token) error {
 	var value strings.Builder
 	for _, t := range tokens {
 		switch {
-		case t.kind == text:
+		case t.kind == sqltext.Text:
 			value.WriteString(unquote(t.text))
 		case t.is(","):
 			value.WriteString(", ")
-		case t.kind == quoted:
+		case t.kind == sqltext.Quoted:
 			value.WriteString(t.name())
 		default:
 			value.WriteString(t.text)

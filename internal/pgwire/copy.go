@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 
+	"arbalest/internal/sqltext"
+
 	"github.com/jackc/pgx/v5/pgproto3"
 )
 
@@ -105,11 +107,11 @@ func copyFormOf(tokens []token) (copyForm, error) {
 			if value.is("false") || value.is("off") || value.text == "0" {
 				f.header = false
 			}
-			if value.kind == word && !value.is("delimiter") && !value.is("null") && !value.is("quote") && !value.is("force") && !value.is("escape") && !value.is("encoding") {
+			if value.kind == sqltext.Word && !value.is("delimiter") && !value.is("null") && !value.is("quote") && !value.is("force") && !value.is("escape") && !value.is("encoding") {
 				i++
 			}
 		case t.is("delimiter"), t.is("null"), t.is("quote"), t.is("escape"), t.is("encoding"):
-			if value.kind != text {
+			if value.kind != sqltext.Text {
 				return f, fail("42601", "COPY option %s wants a string", t.text)
 			}
 			f.option(strings.ToLower(t.text), unquote(value.text))

@@ -6,6 +6,7 @@ import (
 	"math"
 	"strconv"
 
+	"arbalest/internal/sqltext"
 	"arbalest/internal/warehouse"
 )
 
@@ -107,7 +108,7 @@ func countOf(tokens []token) (int, error) {
 		return 1, nil
 	case len(tokens) == 1 && tokens[0].is("all"):
 		return math.MaxInt, nil
-	case len(tokens) == 1 && tokens[0].kind == number:
+	case len(tokens) == 1 && tokens[0].kind == sqltext.Number:
 		if n, err := strconv.Atoi(tokens[0].text); err == nil {
 			return n, nil
 		}

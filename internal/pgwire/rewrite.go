@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"arbalest/internal/sqltext"
 )
 
 // A rewriter makes DuckDB's SQL of what clients ask PostgreSQL's catalog. SQL
@@ -100,7 +102,7 @@ func (w *rewriting) emit(tokens ...token) {
 }
 
 // sql emits text that is not looked at again.
-func (w *rewriting) sql(text string) { w.out = append(w.out, token{word, text, true}) }
+func (w *rewriting) sql(text string) { w.out = append(w.out, token{sqltext.Word, text, true}) }
 
 func (w *rewriting) peek(n int) token {
 	if i := w.at + n; i >= 0 && i < len(w.in) {
@@ -113,17 +115,17 @@ func (w *rewriting) peek(n int) token {
 func (w *rewriting) step() bool {
 	t := w.peek(0)
 	switch t.kind {
-	case parameter:
+	case sqltext.Parameter:
 		if n, err := strconv.Atoi(t.text[1:]); err == nil && w.rewriter.cast != nil {
 			w.sql(w.rewriter.cast(n))
 			w.at++
 			return true
 		}
-	case text:
+	case sqltext.Text:
 		return w.array() || w.pattern()
-	case symbol:
+	case sqltext.Symbol:
 		return t.is("::") && w.castTo() || w.ignoreCase() || w.anyOf()
-	case word, quoted:
+	case sqltext.Word, sqltext.Quoted:
 		return w.word(t)
 	}
 	return false
@@ -200,7 +202,7 @@ func (w *rewriting) qualified(name string) bool {
 func (w *rewriting) called(t token) bool {
 	name := t.name()
 	if !w.peek(1).is("(") {
-		if t.kind == word && !w.peek(1).is(".") {
+		if t.kind == sqltext.Word && !w.peek(1).is(".") {
 			switch name {
 			case "current_user", "session_user", "current_role", "current_catalog":
 				w.at++
@@ -213,7 +215,7 @@ func (w *rewriting) called(t token) bool {
 	}
 	switch name {
 	case "current_setting":
-		if arg := w.peek(2); arg.kind == text {
+		if arg := w.peek(2); arg.kind == sqltext.Text {
 			end := w.at + 3
 			for end < len(w.in) && !w.in[end].is(")") {
 				end++
@@ -265,7 +267,7 @@ func (w *rewriting) view(name string) bool {
 // where DuckDB's would show how it was rewritten.
 func (w *rewriting) header() string {
 	n := len(w.in)
-	if n < 2 || !w.in[0].is("select") || w.in[1].kind != word || len(w.out) > 1 && w.out[1] == w.in[1] {
+	if n < 2 || !w.in[0].is("select") || w.in[1].kind != sqltext.Word || len(w.out) > 1 && w.out[1] == w.in[1] {
 		return ""
 	}
 	i := 1
@@ -332,10 +334,10 @@ func (w *rewriting) pattern() bool {
 // ignoreCase rewrites ~* and !~* before a string, which DuckDB does not have.
 func (w *rewriting) ignoreCase() bool {
 	operator, ok := strings.CutSuffix(w.peek(0).text, "*")
-	if !ok || operator != "~" && operator != "!~" || w.peek(1).kind != text {
+	if !ok || operator != "~" && operator != "!~" || w.peek(1).kind != sqltext.Text {
 		return false
 	}
-	w.emit(token{symbol, operator, true})
+	w.emit(token{sqltext.Symbol, operator, true})
 	w.sql(quote("(?is).*(?:" + unquote(w.peek(1).text) + ").*"))
 	w.at += 2
 	return true
@@ -362,7 +364,7 @@ func (w *rewriting) anyOf() bool {
 		return false
 	}
 	start := w.operand()
-	w.out = slices.Insert(w.out, start, token{word, "list_contains(" + list + ",", true})
+	w.out = slices.Insert(w.out, start, token{sqltext.Word, "list_contains(" + list + ",", true})
 	w.sql(")")
 	w.at += n + 1
 	return true

@@ -1,6 +1,10 @@
 package pgwire
 
-import "slices"
+import (
+	"slices"
+
+	"arbalest/internal/sqltext"
+)
 
 // castTypes are what types are called in DuckDB that only PostgreSQL has.
 func castTypes() map[string]string {
@@ -41,18 +45,18 @@ func (w *rewriting) castTo() bool {
 		return true
 	}
 	duck, ok := w.catalog.casts[name]
-	if w.peek(n).kind == quoted && name == "char" {
+	if w.peek(n).kind == sqltext.Quoted && name == "char" {
 		duck, ok = "VARCHAR", true
 	}
 	if !ok && n == 1 {
 		return false
 	}
 	w.at += 1 + n
-	w.emit(token{symbol, "::", false})
+	w.emit(token{sqltext.Symbol, "::", false})
 	if ok {
 		w.sql(duck)
 	} else {
-		w.emit(token{word, name, true})
+		w.emit(token{sqltext.Word, name, true})
 	}
 	return true
 }
@@ -70,12 +74,12 @@ func (w *rewriting) castAs() bool {
 	duck, ok := w.catalog.casts[name]
 	switch {
 	case registered(name):
-		w.out[open-1] = token{word, w.castFunction(name, w.out[open+1:]), true}
+		w.out[open-1] = token{sqltext.Word, w.castFunction(name, w.out[open+1:]), true}
 	case ok:
-		w.emit(token{word, "AS", true})
+		w.emit(token{sqltext.Word, "AS", true})
 		w.sql(duck)
 	case n == 3:
-		w.emit(token{word, "AS", true}, token{word, name, true})
+		w.emit(token{sqltext.Word, "AS", true}, token{sqltext.Word, name, true})
 	default:
 		return false
 	}
@@ -86,7 +90,7 @@ func (w *rewriting) castAs() bool {
 // castFunction returns the macro that a cast of an operand is: a string becomes
 // a number, and a number a name.
 func (w *rewriting) castFunction(name string, operand []token) string {
-	if len(operand) == 1 && (operand[0].kind == text || w.peek(-3).kind == parameter || w.peek(-5).kind == parameter) {
+	if len(operand) == 1 && (operand[0].kind == sqltext.Text || w.peek(-3).kind == sqltext.Parameter || w.peek(-5).kind == sqltext.Parameter) {
 		return "pg.main.to_" + name
 	}
 	return "pg.main." + name + "_name"
@@ -114,7 +118,7 @@ func (w *rewriting) operand() int {
 				}
 			}
 		}
-		if i > 0 && (w.out[i-1].kind == word || w.out[i-1].kind == quoted) && !keyword(w.out[i-1]) {
+		if i > 0 && (w.out[i-1].kind == sqltext.Word || w.out[i-1].kind == sqltext.Quoted) && !keyword(w.out[i-1]) {
 			i--
 		}
 	}
@@ -136,6 +140,6 @@ func keyword(t token) bool {
 
 // wrap makes what is in out from start on a function's argument.
 func (w *rewriting) wrap(start int, function string) {
-	w.out = slices.Insert(w.out, start, token{word, function, true}, token{symbol, "(", false})
-	w.out = append(w.out, token{symbol, ")", false})
+	w.out = slices.Insert(w.out, start, token{sqltext.Word, function, true}, token{sqltext.Symbol, "(", false})
+	w.out = append(w.out, token{sqltext.Symbol, ")", false})
 }

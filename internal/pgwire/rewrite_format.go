@@ -1,6 +1,10 @@
 package pgwire
 
-import "strings"
+import (
+	"strings"
+
+	"arbalest/internal/sqltext"
+)
 
 // timeFormats are PostgreSQL's patterns of times, and DuckDB's. The first that
 // fits is taken.
@@ -13,7 +17,7 @@ var timeFormats = strings.NewReplacer(
 func (w *rewriting) formatted(name string) bool {
 	first, last := w.at+2, w.closing()-1
 	switch {
-	case last < first || name == "format" && w.in[first].kind != text:
+	case last < first || name == "format" && w.in[first].kind != sqltext.Text:
 		return false
 	case name == "format":
 		if !strings.Contains(w.in[first].text, "%") {
@@ -25,7 +29,7 @@ func (w *rewriting) formatted(name string) bool {
 		w.at++
 		w.sql(strings.NewReplacer("%I", "%s", "%L", "%s").Replace(w.in[first].text))
 		return true
-	case w.in[last].kind != text || !w.in[last-1].is(","):
+	case w.in[last].kind != sqltext.Text || !w.in[last-1].is(","):
 		return false
 	}
 	w.at++

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"arbalest/internal/duckdb"
+	"arbalest/internal/sqltext"
 )
 
 // A statement is one that was understood.
@@ -114,7 +115,7 @@ func (c *session) ask(ctx context.Context, st *statement, oids []uint32) error {
 // parametersOf returns how many parameters a statement has.
 func parametersOf(tokens []token) (n int, err error) {
 	for _, t := range tokens {
-		if t.kind == parameter {
+		if t.kind == sqltext.Parameter {
 			i, err := strconv.Atoi(t.text[1:])
 			if err != nil || i < 1 || i > 65535 {
 				return 0, fail("42P02", "there is no parameter %s", t.text)
@@ -130,7 +131,7 @@ func parametersOf(tokens []token) (n int, err error) {
 func (c *session) typeParameters(ctx context.Context, st *statement, n int, r rewriter) error {
 	types, lists := c.server.types, map[int]bool{}
 	for i, t := range st.tokens {
-		if t.kind != parameter {
+		if t.kind != sqltext.Parameter {
 			continue
 		}
 		p, _ := strconv.Atoi(t.text[1:])

@@ -3,6 +3,8 @@ package shell
 import (
 	"slices"
 	"strings"
+
+	"arbalest/internal/sqltext"
 )
 
 // A Catalog is what there is to complete besides SQL's own words.
@@ -27,7 +29,7 @@ func (t Table) qualified() string {
 func spell(name string) string {
 	plain := name != "" && (name[0] < '0' || name[0] > '9')
 	for i := range len(name) {
-		plain = plain && isWord(name[i]) && (name[i] < 'A' || name[i] > 'Z')
+		plain = plain && sqltext.IsName(name[i]) && (name[i] < 'A' || name[i] > 'Z')
 	}
 	if plain {
 		return name
@@ -40,7 +42,7 @@ func spell(name string) string {
 // for the case of letters. after is the text behind the cursor.
 func (c Catalog) complete(before, after string) (typed string, candidates []string) {
 	start := len(before)
-	for start > 0 && (isWord(before[start-1]) || before[start-1] == '.') {
+	for start > 0 && (sqltext.IsName(before[start-1]) || before[start-1] == '.') {
 		start--
 	}
 	if start > 0 && before[start-1] == '"' && openIn(before) == '"' {
@@ -198,12 +200,10 @@ func inFrom(words []string) bool {
 // wordsOf returns the words and symbols of SQL, without blanks and comments.
 func wordsOf(sql string) []string {
 	var words []string
-	for len(sql) > 0 {
-		n, _ := piece(sql)
-		if !isSpace(sql[0]) && !isComment(sql) {
-			words = append(words, sql[:n])
+	for p := range sqltext.Pieces(sql) {
+		if p.Kind.Solid() {
+			words = append(words, p.Text)
 		}
-		sql = sql[n:]
 	}
 	return words
 }
@@ -212,7 +212,7 @@ func unquoted(name string) string {
 	if !strings.HasPrefix(name, `"`) {
 		return name
 	}
-	return strings.ReplaceAll(strings.TrimSuffix(name[1:], `"`), `""`, `"`)
+	return sqltext.Name(name)
 }
 
 // inCaseOf returns a key word in the case of what was typed of it, with the
