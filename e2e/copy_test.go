@@ -42,7 +42,8 @@ func TestCopy(t *testing.T) {
 	if want, got := query(t, dir, rejected)[0], query(t, other, rejected)[0]; got != want || got != "3" {
 		t.Errorf("%s were rejected, want %s", got, want)
 	}
-	must(t, "import", "--data", other, data(t, "github-webhooks.ndjson.gz"))
+	more := write(t, t.TempDir()+"/more.ndjson", `{"event":"order.placed","id":"other's","timestamp":"2026-03-01T00:00:00Z"}`+"\n")
+	must(t, "import", "--data", other, more)
 	if _, stderr, exit := run(t, "copy", dir, other); exit != 4 || !strings.Contains(stderr, "no copy of the source") {
 		t.Errorf("exit %d: %s", exit, stderr)
 	}

@@ -201,15 +201,19 @@ func (w *world) query(sql string) string {
 	return strings.Join(r[0], ",")
 }
 
-// rejected returns what is in _rejected/, by code.
-func (w *world) rejected() map[string]int {
+// rejected returns how often each body is in _rejected/, by code. The body has
+// the id that the event was given.
+func (w *world) rejected() map[string]map[string]int {
 	w.t.Helper()
-	found := map[string]int{}
+	found := map[string]map[string]int{}
 	for k, err := range w.lake.Rejections(context.Background(), lake.Span{}) {
 		if err != nil {
 			w.t.Fatal(err)
 		}
-		found[k.Code]++
+		if found[k.Code] == nil {
+			found[k.Code] = map[string]int{}
+		}
+		found[k.Code][string(k.Body)]++
 	}
 	return found
 }
@@ -285,8 +289,8 @@ func (w *world) wantPoison() {
 		want[string(p.code)]++
 	}
 	for code, n := range want {
-		if got[code] < n || got[code]%n != 0 {
-			w.t.Errorf("%d rejected as %s, want %d, or all of them some times over", got[code], code, n)
+		if len(got[code]) != n {
+			w.t.Errorf("rejected as %s: %v, want %d", code, got[code], n)
 		}
 		delete(got, code)
 	}
