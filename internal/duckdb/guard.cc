@@ -300,12 +300,24 @@ const time_t lasting = 60;
 
 std::atomic<int64_t> room; // that loads of wide tables have besides
 
+// counted is how many bytes DuckDB has just counted, for what it takes next on this
+// thread (BufferAllocator): refused then, they would be counted for ever. tag is
+// what those have in its MemoryTag.
+thread_local size_t counted;
+const uint8_t counted_tag = 10;
+struct counting {
+	counting(uint8_t tag, idx_t extra) : bytes(tag == counted_tag ? extra : 0) {}
+	~counting() { counted = bytes; }
+	size_t bytes;
+};
+
 // evict is EvictBlocks for guests; and for loads, which what guests are being
 // refused does not count against, and which have a third more beside guests, or
 // 128 MiB, and what guard_room says.
 eviction evict(void *pool, uint8_t tag, idx_t extra, idx_t limit, void *buffer) {
 	if (served != nullptr) {
 		asking a(extra);
+		counting c(tag, extra); // at the end: what is evicted takes memory too
 		return evict_really(pool, tag, extra, limit, buffer);
 	}
 	idx_t third = limit / 3, most = 128 << 20;
@@ -372,12 +384,14 @@ void *__wrap_duckdb_je_malloc(size_t size) {
 	if (served == nullptr || length == 0) {
 		return __real_duckdb_je_malloc(size);
 	}
+	bool must = size == counted;
+	counted = 0;
 	void *p = regular.take(size);
 	bool ok = false;
 	if (p == nullptr) {
 		p = press(size, &ok);
 	}
-	return p == nullptr && ok ? __real_duckdb_je_malloc(size) : p;
+	return p == nullptr && (ok || must) ? __real_duckdb_je_malloc(size) : p;
 }
 
 void __wrap_duckdb_je_free(void *p) {
