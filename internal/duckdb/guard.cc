@@ -265,6 +265,13 @@ bool in_flight() { return std::uncaught_exceptions() > 0 || std::current_excepti
 // press looks for memory for a guest that is beyond the bound. If it returns null
 // and ok is true there is some elsewhere.
 void *press(size_t size, bool *ok) {
+	// What was let go of lately is in pieces, until it goes back to the system.
+	if (!served->full.load()) {
+		guard_purge();
+		if (void *p = regular.take(size)) {
+			return p;
+		}
+	}
 	served->full = true;
 	bool must = size <= small || in_flight();
 	*ok = must;
@@ -300,16 +307,16 @@ const time_t lasting = 60;
 
 std::atomic<int64_t> room; // that loads of wide tables have besides
 
-// counted is how many bytes DuckDB has just counted, for what it takes next on this
-// thread (BufferAllocator): refused then, they would be counted for ever. tag is
-// what those have in its MemoryTag.
-thread_local size_t counted;
-const uint8_t counted_tag = 10;
+// counted is how many bytes a pool has just counted for what DuckDB takes next on
+// this thread (BufferAllocator, whose MemoryTag is counted_tag). It counts before
+// it takes, and would count for ever what it is refused.
 struct counting {
-	counting(uint8_t tag, idx_t extra) : bytes(tag == counted_tag ? extra : 0) {}
-	~counting() { counted = bytes; }
+	void *pool;
 	size_t bytes;
 };
+thread_local counting counted;
+const uint8_t counted_tag = 10;
+extern "C" void uncount(void *pool, uint8_t tag, int64_t bytes) __asm__("_ZN6duckdb10BufferPool16UpdateUsedMemoryENS_9MemoryTagEl");
 
 // evict is EvictBlocks for guests; and for loads, which what guests are being
 // refused does not count against, and which have a third more beside guests, or
@@ -317,8 +324,9 @@ struct counting {
 eviction evict(void *pool, uint8_t tag, idx_t extra, idx_t limit, void *buffer) {
 	if (served != nullptr) {
 		asking a(extra);
-		counting c(tag, extra); // at the end: what is evicted takes memory too
-		return evict_really(pool, tag, extra, limit, buffer);
+		eviction e = evict_really(pool, tag, extra, limit, buffer);
+		counted = {pool, tag == counted_tag ? extra : 0}; // now: what is evicted takes memory too
+		return e;
 	}
 	idx_t third = limit / 3, most = 128 << 20;
 	bool alone = present.load() == 0 && (left.load() == 0 || now() - left.load() > lasting);
@@ -384,14 +392,20 @@ void *__wrap_duckdb_je_malloc(size_t size) {
 	if (served == nullptr || length == 0) {
 		return __real_duckdb_je_malloc(size);
 	}
-	bool must = size == counted;
-	counted = 0;
+	counting c = counted;
+	counted = {};
 	void *p = regular.take(size);
 	bool ok = false;
 	if (p == nullptr) {
 		p = press(size, &ok);
 	}
-	return p == nullptr && (ok || must) ? __real_duckdb_je_malloc(size) : p;
+	if (p == nullptr && ok) {
+		p = __real_duckdb_je_malloc(size);
+	}
+	if (p == nullptr && c.bytes == size) {
+		uncount(c.pool, counted_tag, -(int64_t)size);
+	}
+	return p;
 }
 
 void __wrap_duckdb_je_free(void *p) {

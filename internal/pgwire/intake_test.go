@@ -102,25 +102,31 @@ func TestRelief(t *testing.T) {
 	if m := until[*pgproto3.PortalSuspended](t, front.Frontend()); m == nil {
 		t.Fatal("the portal was not suspended")
 	}
-	waiting := func() bool {
+	holding := func(long bool) bool {
 		server.mu.Lock()
 		defer server.mu.Unlock()
 		n := 0
 		for _, c := range server.sessions {
 			if since := c.holds.Load(); since != 0 {
-				c.holds.Store(1) // for long
 				n++
+				if long {
+					c.holds.Store(1)
+				}
 			}
 		}
 		return n == 2
 	}
-	for !waiting() {
+	for !holding(false) {
 		time.Sleep(time.Millisecond)
 	}
-	if !server.relieve() {
-		t.Error("nothing was given up")
+	if wait := server.relieve(); wait <= 0 || wait > patient {
+		t.Errorf("what was read just now is given up in %v", wait)
 	}
-	for server.relieve() {
+	holding(true)
+	if wait := server.relieve(); wait != relief {
+		t.Errorf("nothing was given up: wait %v", wait)
+	}
+	for server.relieve() > 0 {
 		time.Sleep(time.Millisecond)
 	}
 	_, err := conn.Exec(t.Context(), "FETCH 1 FROM c")

@@ -98,9 +98,13 @@ func (c *session) query(t *task, st *statement, args []any) (source, error) {
 		return nil, fail("53400", "too many results are open: read them to their end, or close them")
 	}
 	rows, err := c.queryRows(t, st, args)
-	if errors.Is(err, arbalest.ErrBusy) && c.server.relieve() {
+	for tries := 0; errors.Is(err, arbalest.ErrBusy) && tries < 2; tries++ {
+		wait := c.server.relieve()
+		if wait == 0 {
+			break
+		}
 		select {
-		case <-time.After(relief):
+		case <-time.After(wait):
 		case <-t.ctx.Done():
 		}
 		rows, err = c.queryRows(t, st, args)

@@ -190,18 +190,26 @@ const (
 )
 
 // relieve has sessions that wait for their clients give up the results that they
-// keep open, and says whether there were any.
-func (s *Server) relieve() bool {
+// keep open, and returns how long to wait until they have, or until they may be
+// asked to; 0 if there are none.
+func (s *Server) relieve() (wait time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	some := false
 	for _, c := range s.sessions {
-		if since := c.holds.Load(); since != 0 && time.Now().UnixNano()-since > int64(patient) {
+		since := c.holds.Load()
+		if since == 0 {
+			continue
+		}
+		left := patient - time.Since(time.Unix(0, since))
+		if left <= 0 {
 			_ = c.conn.SetReadDeadline(time.Unix(1, 0)) // it is closed, then
-			some = true
+			left = relief
+		}
+		if wait == 0 || left < wait {
+			wait = left
 		}
 	}
-	return some
+	return wait
 }
 
 // Close takes no more connections, stops what is running, and waits until all
