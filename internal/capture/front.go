@@ -67,7 +67,12 @@ func Limit(s *http.Server) {
 func (f *Front) Serve(ln net.Listener) error {
 	f.mu.Lock()
 	f.ln, f.handed.addr = ln, ln.Addr()
+	closed := f.closing.Load() // before this: nobody else closes ln
 	f.mu.Unlock()
+	if closed {
+		ln.Close()
+		return http.ErrServerClosed
+	}
 	rest := make(chan error, 1)
 	go func() { rest <- f.rest.Serve(f.handed) }() // ends with handed, which Shutdown closes
 	for pause := time.Duration(0); ; {

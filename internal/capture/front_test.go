@@ -313,6 +313,32 @@ func TestFrontShutdownInTime(t *testing.T) {
 	})
 }
 
+// TestFrontShutdownBeforeServe stops a front that has not begun, as a serve that is
+// told to stop at once does.
+func TestFrontShutdownBeforeServe(t *testing.T) {
+	f := NewFront(nil, &http.Server{})
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- f.Serve(ln) }()
+	select {
+	case err := <-served:
+		if err != http.ErrServerClosed {
+			t.Error(err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("it serves on")
+	}
+	if _, err := ln.Accept(); err == nil {
+		t.Error("the listener is open")
+	}
+}
+
 // Clients that send too slowly, or nothing more, are not waited for for ever, by
 // the front as by net/http.
 func TestFrontTimeouts(t *testing.T) {
