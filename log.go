@@ -28,7 +28,7 @@ func ParseSeq(s string) (Seq, error) {
 
 // LogFormat is the version of Plan and Commit that this program writes. It
 // reads all versions up to it. doc/format.md describes each.
-const LogFormat = 1
+const LogFormat = 2
 
 // A CommitKind says what a commit did.
 type CommitKind string
@@ -37,6 +37,9 @@ type CommitKind string
 const (
 	// KindSort moves events from segments to partitions.
 	KindSort CommitKind = "sort"
+	// KindCompact merges objects of partitions: what was stored is stored
+	// elsewhere. It is of format 2.
+	KindCompact CommitKind = "compact"
 )
 
 // A Plan says what its commit will do. Writing it claims the commit number;
@@ -48,12 +51,24 @@ type Plan struct {
 	Kind     CommitKind `json:"kind"`
 	Created  time.Time  `json:"created"`
 	Writer   string     `json:"writer"`   // who planned; tells one's own lost reply from a rival's win
-	Segments []Key      `json:"segments"` // consumed, in this order
+	Segments []Key      `json:"segments,omitempty"` // consumed, in this order
 	// FlushBytes bounds memory: events are written out, as one object for each
 	// partition, whenever this many bytes of lines are held.
-	FlushBytes int64 `json:"flush_bytes"`
+	FlushBytes int64 `json:"flush_bytes,omitempty"`
 	// Suffix is that of the objects: ".ndjson.zst" or ".ndjson".
 	Suffix string `json:"suffix"`
+	// Merges are what a compaction does; Through and Waiting are where the next
+	// goes on: all commits up to Through were looked at, and of those the objects
+	// Waiting are of hours that were not closed yet.
+	Merges  []Merge  `json:"merges,omitempty"`
+	Through Seq      `json:"through,omitempty"`
+	Waiting []Object `json:"waiting,omitempty"`
+}
+
+// A Merge says of which objects of one event and day, in this order, one is made.
+type Merge struct {
+	Key     Key      `json:"key"`
+	Objects []Object `json:"objects"`
 }
 
 // A Commit says what was done. Writing it is the commit point: its objects
@@ -69,6 +84,9 @@ type Commit struct {
 	// bytes and reasons are in RejectedKeys.
 	Rejected     []Rejection `json:"rejected,omitempty"`
 	RejectedKeys []Key       `json:"rejected_keys,omitempty"`
+	// Moves names what a compaction moved: the object that says where everything
+	// is now. What it was moved from may go.
+	Moves Key `json:"moves,omitempty"`
 }
 
 // An Object is one object of events in a partition.

@@ -18,15 +18,15 @@ import (
 const maxLine = 64 << 20
 
 // Check reads an object whole, visits its lines, and proves that it is what
-// its commit says: lines, bytes and hash. The error wraps arbalest.ErrUnknown
+// its commit says, or its compaction: lines, bytes and hash. The error wraps arbalest.ErrUnknown
 // if it is missing and arbalest.ErrCorrupt if it is anything else.
 func (l *Lake) Check(ctx context.Context, o arbalest.Object, visit func(line []byte) error) error {
-	r, err := l.Lines(ctx, o.Key)
+	r, now, err := l.Lines(ctx, o)
 	if err != nil {
 		return err
 	}
 	defer r.Close()
-	return checkLines(o, r, visit)
+	return checkLines(now, r, visit)
 }
 
 // checkLines is Check of an object's lines.
@@ -71,7 +71,7 @@ func (l *Lake) CheckRejected(ctx context.Context, c arbalest.Commit) error {
 	var lines []byte
 	for _, key := range c.RejectedKeys {
 		var err error
-		if lines, err = l.AppendLines(ctx, lines[:0], key); err != nil {
+		if lines, err = l.appendPacked(ctx, lines[:0], key); err != nil {
 			return err
 		}
 		for line := range bytes.Lines(lines) {

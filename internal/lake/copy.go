@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 
@@ -17,7 +18,7 @@ import (
 type Copied struct {
 	Head     arbalest.Seq // the copy's newest commit, and this lake's when CopyTo began
 	Commits  int          // that were copied
-	Objects  int          // partitions and rejected lines of those
+	Objects  int          // partitions, what compactions made of them, and rejected lines
 	Bytes    int64        // as stored
 	Segments int          // of landing, that no commit has yet
 	Others   int          // definitions of tables, and marks of what was replayed
@@ -70,6 +71,14 @@ type copying struct {
 	landing  []arbalest.Key        // of from
 	consumed map[arbalest.Key]bool // of those, and of what was copied
 	landed   map[arbalest.Key]bool // what an earlier copy left in to's landing
+	moved    moving
+}
+
+// A moving is which compactions' objects are copied: before the commits whose
+// objects they have, so that those are whole.
+type moving struct {
+	mu   sync.Mutex
+	done map[arbalest.Seq]bool
 }
 
 // begin looks at both lakes, and holds that the one is a copy of the other.
@@ -112,7 +121,7 @@ func (c *copying) begin(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	return nil
+	return c.to.sweep(ctx, c.done.Head)
 }
 
 // isCopy says whether the copy's newest commit is the source's; of one without
@@ -192,12 +201,15 @@ func (c *copying) commit(ctx context.Context, commit arbalest.Commit) error {
 	if err := c.create(ctx, planKey(commit.Seq)); err != nil {
 		return err
 	}
+	if commit.Kind == arbalest.KindCompact {
+		return c.compaction(ctx, commit)
+	}
 	sizes := make([]int, len(commit.Objects)+len(commit.RejectedKeys))
 	g, ctx2 := errgroup.WithContext(ctx)
 	g.SetLimit(c.to.opts.Parallel)
 	for i, o := range commit.Objects {
 		g.Go(func() (err error) {
-			sizes[i], err = c.put(ctx2, o.Key, func(b []byte) error { return c.from.checkPacked(o, b) })
+			sizes[i], err = c.object(ctx2, o)
 			return err
 		})
 	}
@@ -211,13 +223,80 @@ func (c *copying) commit(ctx context.Context, commit arbalest.Commit) error {
 		return err
 	}
 	for _, n := range sizes {
-		c.done.Objects++
-		c.done.Bytes += int64(n)
+		if n > 0 {
+			c.done.Objects++
+			c.done.Bytes += int64(n)
+		}
 	}
-	if err := c.create(ctx, commitKey(commit.Seq)); err != nil {
+	return c.finish(ctx, commit.Seq)
+}
+
+// finish creates a commit, whose objects are there.
+func (c *copying) finish(ctx context.Context, seq arbalest.Seq) error {
+	if err := c.create(ctx, commitKey(seq)); err != nil {
 		return err
 	}
-	c.to.Hint(commit.Seq)
+	c.to.Hint(seq)
+	return nil
+}
+
+// object copies an object, or what it is part of now, which counts there.
+func (c *copying) object(ctx context.Context, o arbalest.Object) (size int, err error) {
+	size, err = c.put(ctx, o.Key, func(b []byte) error { return c.from.checkPacked(o, b) })
+	if !errors.Is(err, arbalest.ErrUnknown) {
+		return size, err
+	}
+	p, ok, lookErr := c.from.movedTo(ctx, o.Key)
+	if lookErr != nil || !ok {
+		return 0, errors.Join(err, lookErr)
+	}
+	return 0, c.moves(ctx, p.seq)
+}
+
+// compaction copies a commit that moved objects, and deletes them in the copy.
+func (c *copying) compaction(ctx context.Context, commit arbalest.Commit) error {
+	if err := c.moves(ctx, commit.Seq); err != nil {
+		return err
+	}
+	if err := c.finish(ctx, commit.Seq); err != nil {
+		return err
+	}
+	return c.to.sweep(ctx, commit.Seq)
+}
+
+// moves copies what a compaction made, and what it moved.
+func (c *copying) moves(ctx context.Context, seq arbalest.Seq) error {
+	c.moved.mu.Lock()
+	defer c.moved.mu.Unlock()
+	if c.moved.done[seq] {
+		return nil
+	}
+	there, err := c.to.exists(ctx, movesKey(seq))
+	if err != nil {
+		return err
+	}
+	if !there {
+		m, err := c.from.readMoves(ctx, movesKey(seq))
+		if err != nil {
+			return err
+		}
+		for i := range m.Merged {
+			o := m.Merged[i].object()
+			n, err := c.put(ctx, o.Key, func(b []byte) error { return c.from.checkPacked(o, b) })
+			if err != nil {
+				return err
+			}
+			c.done.Objects++
+			c.done.Bytes += int64(n)
+		}
+		if err := c.create(ctx, movesKey(seq)); err != nil {
+			return err
+		}
+	}
+	if c.moved.done == nil {
+		c.moved.done = map[arbalest.Seq]bool{}
+	}
+	c.moved.done[seq] = true
 	return nil
 }
 

@@ -104,7 +104,7 @@ func (w *walk) all(ctx context.Context) error {
 
 // object gives what is in an object below _rejected/.
 func (w *walk) object(ctx context.Context, ref Ref) (err error) {
-	w.lines, err = w.lake.AppendLines(ctx, w.lines[:0], ref.key())
+	w.lines, err = w.lake.appendPacked(ctx, w.lines[:0], ref.key())
 	switch {
 	case errors.Is(err, arbalest.ErrUnknown):
 		return nil // removed meanwhile
@@ -231,7 +231,7 @@ func (l *Lake) Kept(ctx context.Context, ref Ref) (Kept, error) {
 // keptLines returns the lines that a Ref's are among. A segment that is sorted
 // while it is looked for is where it went.
 func (l *Lake) keptLines(ctx context.Context, ref Ref) (lines []byte, landing bool, err error) {
-	if lines, err = l.AppendLines(ctx, nil, ref.key()); !errors.Is(err, arbalest.ErrUnknown) {
+	if lines, err = l.appendPacked(ctx, nil, ref.key()); !errors.Is(err, arbalest.ErrUnknown) {
 		return lines, false, err
 	}
 	if err := l.publish(ctx); err != nil {
@@ -247,7 +247,7 @@ func (l *Lake) keptLines(ctx context.Context, ref Ref) (lines []byte, landing bo
 			return nil, false, err
 		}
 	}
-	lines, err = l.AppendLines(ctx, nil, ref.key())
+	lines, err = l.appendPacked(ctx, nil, ref.key())
 	if errors.Is(err, arbalest.ErrUnknown) {
 		err = fmt.Errorf("%w: nothing was rejected at %s: see arbalest rejected list --all", arbalest.ErrUnknown, ref)
 	}

@@ -15,6 +15,7 @@ const (
 	rejectedFolder = "_rejected/"
 	replayedFolder = "_replayed/"
 	tablesPrefix   = "_tables/"
+	movesFolder    = "_moved/"
 )
 
 // The suffixes of objects of lines.
@@ -26,6 +27,47 @@ const (
 
 func planKey(s arbalest.Seq) arbalest.Key   { return arbalest.Key(logPrefix + s.String() + ".plan.json") }
 func commitKey(s arbalest.Seq) arbalest.Key { return arbalest.Key(logPrefix + s.String() + ".json") }
+
+// movesKey names what compaction seq moved.
+func movesKey(s arbalest.Seq) arbalest.Key {
+	return arbalest.Key(movesFolder + s.String() + movesSuffix)
+}
+
+const movesSuffix = ".json.zst"
+
+func movesSeq(key arbalest.Key) (arbalest.Seq, error) {
+	name, ok := strings.CutPrefix(string(key), movesFolder)
+	digits, ok2 := strings.CutSuffix(name, movesSuffix)
+	if !ok || !ok2 {
+		return 0, fmt.Errorf("%w: %q is not the key of moves", arbalest.ErrCorrupt, key)
+	}
+	return arbalest.ParseSeq(digits)
+}
+
+// mergedFolder is where what is made of objects of a day goes: the partition of
+// their hour, or the folder of their day.
+func mergedFolder(objects []arbalest.Object) arbalest.Key {
+	first, last := objects[0], objects[len(objects)-1]
+	prefix := arbalest.Partition{Event: first.Event, Hour: first.Hour}.Prefix()
+	if first.Hour == last.Hour {
+		return prefix
+	}
+	return prefix[:len(prefix)-len("06/")]
+}
+
+// mergedKey names an object that compaction seq makes.
+func mergedKey(folder arbalest.Key, seq arbalest.Seq, part int, suffix string) arbalest.Key {
+	return folder + arbalest.Key(partName(seq, part)+suffix)
+}
+
+// partName is what a commit's objects are called in a folder: <seq>, and from the
+// second on <seq>-<part>.
+func partName(seq arbalest.Seq, part int) string {
+	if part == 0 {
+		return seq.String()
+	}
+	return fmt.Sprintf("%s-%06d", seq, part)
+}
 
 // segmentKey names segment n of a writer. Twelve digits keep a writer's
 // segments in order.
@@ -54,14 +96,10 @@ func segmentName(key arbalest.Key) (writer string, n uint64, err error) {
 	return writer, n, nil
 }
 
-// objectKey names what a commit adds to a partition: <seq>, and from the second
-// flush of the commit on <seq>-<part>.
+// objectKey names what a commit adds to a partition, part by part: a flush of it
+// each.
 func objectKey(p arbalest.Partition, seq arbalest.Seq, part int, suffix string) arbalest.Key {
-	key := string(p.Prefix()) + seq.String()
-	if part > 0 {
-		key += fmt.Sprintf("-%06d", part)
-	}
-	return arbalest.Key(key + suffix)
+	return p.Prefix() + arbalest.Key(partName(seq, part)+suffix)
 }
 
 // rejectedKey names the invalid events of a segment that were received in hour.

@@ -10,6 +10,8 @@
 //	_rejected/<yyyy-MM-dd>/<HH>/<writer>-<n>.ndjson.zst   invalid events of that segment
 //	_replayed/<yyyy-MM-dd>/<HH>/<ulid>.json               marks of what was replayed of those
 //	_tables/<table>/<version>.json                        definitions of tables that were not declared
+//	_moved/<seq>.json.zst                                 which objects compaction seq merged, and where they are now
+//	<event>/<yyyy-MM-dd>/<seq>[-<part>].ndjson.zst        what it made of a day's; of an hour's it is in the hour's folder
 //
 // doc/format.md has the bytes, the commit point and the recovery of each
 // operation. Any number of processes may use one lake at once.
@@ -42,6 +44,9 @@ type Options struct {
 	// Parallel is how many objects a sort writes at once. Defaults to 32:
 	// a directory's fsyncs share the journal's commits.
 	Parallel int
+	// CompactBytes is how many bytes of lines an object has that compaction makes,
+	// about, if there are as many in a day. Defaults to 64 MiB.
+	CompactBytes int64
 	// Plain leaves partitions uncompressed. Defaults to false.
 	Plain bool
 }
@@ -57,10 +62,21 @@ func (o Options) withDefaults() Options {
 	if o.SegmentBytes == 0 {
 		o.SegmentBytes = 8 << 20
 	}
+	if o.CompactBytes == 0 {
+		o.CompactBytes = 64 << 20
+	}
 	if o.Parallel == 0 {
 		o.Parallel = 32
 	}
 	return o
+}
+
+// suffix is that of partitions' objects.
+func (o Options) suffix() string {
+	if o.Plain {
+		return suffixPlain
+	}
+	return suffixZstd
 }
 
 // A Lake is one store's events. Its methods may be called at once.
@@ -70,11 +86,16 @@ type Lake struct {
 	codec  codec
 	packed sync.Pool // of *bytes.Buffer
 	self   string    // names this process in plans
+	atlas  atlas
+
+	turn       chan struct{} // of who sorts or compacts
+	compaction compaction    // of who has the turn
 
 	mu        sync.Mutex
 	head      arbalest.Seq             // known to be done; the log may have gone on
 	traced    map[arbalest.Seq]journey // what Track has read
 	gatherers map[*Gatherer]bool       // of this process
+	swept     arbalest.Seq             // compaction, whose objects are deleted
 }
 
 // Open returns the lake on a store. It does no I/O: an empty store is an empty
@@ -85,23 +106,14 @@ func Open(store blob.Store, opts Options) (*Lake, error) {
 		return nil, err
 	}
 	return &Lake{
-		store: store, opts: opts.withDefaults(), codec: c, self: newWriterID(),
+		store: store, opts: opts.withDefaults(), codec: c, self: newWriterID(), turn: make(chan struct{}, 1),
 		traced: map[arbalest.Seq]journey{}, gatherers: map[*Gatherer]bool{},
 	}, nil
 }
 
-// Lines reads an object's lines, decompressed. The caller closes the reader.
-func (l *Lake) Lines(ctx context.Context, key arbalest.Key) (io.ReadCloser, error) {
-	r, err := l.store.Get(ctx, key, 0, blob.Whole)
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", key, err)
-	}
-	return l.codec.open(key, r)
-}
-
-// AppendLines appends an object's lines, decompressed, to dst. It is faster than
-// Lines for an object that dst has room for.
-func (l *Lake) AppendLines(ctx context.Context, dst []byte, key arbalest.Key) ([]byte, error) {
+// appendPacked appends the lines, decompressed, of what is stored under a key to
+// dst.
+func (l *Lake) appendPacked(ctx context.Context, dst []byte, key arbalest.Key) ([]byte, error) {
 	r, err := l.store.Get(ctx, key, 0, blob.Whole)
 	if err != nil {
 		return dst, fmt.Errorf("read %s: %w", key, err)
@@ -176,6 +188,11 @@ func (l *Lake) readJSON(ctx context.Context, key arbalest.Key, v any, format *in
 	if err != nil {
 		return err
 	}
+	return decodeJSON(key, b, v, format)
+}
+
+// decodeJSON is readJSON of what was read.
+func decodeJSON(key arbalest.Key, b []byte, v any, format *int) error {
 	if err := json.Unmarshal(b, v); err != nil {
 		return fmt.Errorf("%w: %s: %v", arbalest.ErrCorrupt, key, err)
 	}

@@ -41,6 +41,11 @@ func (l *Lake) Sort(ctx context.Context) (Sorted, error) {
 	if empty, err := l.landingEmpty(ctx); err != nil || empty {
 		return Sorted{}, err
 	}
+	done, err := l.takeTurn(ctx)
+	if err != nil {
+		return Sorted{}, err
+	}
+	defer done()
 	for {
 		head, err := l.Head(ctx)
 		if err != nil {
@@ -52,6 +57,12 @@ func (l *Lake) Sort(ctx context.Context) (Sorted, error) {
 		}
 		if err != nil || plan.Seq == 0 {
 			return Sorted{}, err
+		}
+		if plan.Kind == arbalest.KindCompact {
+			if _, err := l.finishAny(ctx, plan); err != nil {
+				return Sorted{}, err
+			}
+			continue
 		}
 		sorted, err := l.finish(ctx, plan)
 		sorted.More = more
@@ -88,11 +99,8 @@ func (l *Lake) makePlan(ctx context.Context, head arbalest.Seq) (plan arbalest.P
 		return arbalest.Plan{}, false, err
 	}
 	plan = arbalest.Plan{
-		Format: arbalest.LogFormat, Seq: head + 1, Kind: arbalest.KindSort, Created: time.Now().UTC().Truncate(time.Millisecond),
-		Writer: l.self, FlushBytes: l.opts.FlushBytes, Suffix: suffixZstd,
-	}
-	if l.opts.Plain {
-		plan.Suffix = suffixPlain
+		Format: logFormat, Seq: head + 1, Kind: arbalest.KindSort, Created: time.Now().UTC().Truncate(time.Millisecond),
+		Writer: l.self, FlushBytes: l.opts.FlushBytes, Suffix: l.opts.suffix(),
 	}
 	var stale []arbalest.Key
 	var bytes int64
@@ -111,6 +119,9 @@ func (l *Lake) makePlan(ctx context.Context, head arbalest.Seq) (plan arbalest.P
 		plan.Segments = append(plan.Segments, info.Key)
 	}
 	if err := l.deleteAll(ctx, stale); err != nil || len(plan.Segments) == 0 {
+		return arbalest.Plan{}, false, err
+	}
+	if err := l.sweep(ctx, head); err != nil {
 		return arbalest.Plan{}, false, err
 	}
 	err = l.createJSON(ctx, planKey(plan.Seq), plan)

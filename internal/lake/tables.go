@@ -69,7 +69,7 @@ func (l *Lake) newestDefinition(ctx context.Context, name string) (arbalest.Tabl
 // more than what Table returned. The error wraps arbalest.ErrExists if somebody
 // stored another meanwhile: then read it again.
 func (l *Lake) SaveTable(ctx context.Context, t arbalest.Table) error {
-	return l.createJSON(ctx, definitionKey(t.Name, t.Version), definition{arbalest.LogFormat, t})
+	return l.createJSON(ctx, definitionKey(t.Name, t.Version), definition{logFormat, t})
 }
 
 // Tables returns the newest definition of every table that was not declared.

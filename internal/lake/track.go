@@ -12,11 +12,12 @@ import (
 	"arbalest"
 )
 
-// A journey is what Track needs of a commit.
+// A journey is what Track needs of a commit, and who makes the next one.
 type journey struct {
 	time     time.Time
 	segments []arbalest.Key
 	events   []arbalest.EventName
+	moves    arbalest.Key // of a compaction
 }
 
 // maxJourneys bounds what Track remembers, and how far back it looks.
@@ -119,7 +120,7 @@ func (l *Lake) journey(ctx context.Context, seq arbalest.Seq) (journey, error) {
 }
 
 func (l *Lake) remember(c arbalest.Commit) journey {
-	j := journey{time: c.Time, segments: c.Segments}
+	j := journey{time: c.Time, segments: c.Segments, moves: c.Moves}
 	for _, o := range c.Objects {
 		// Objects of one flush are ordered by event.
 		if n := len(j.events); n == 0 || j.events[n-1] != o.Event {

@@ -1,0 +1,214 @@
+package lake
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/zeebo/xxh3"
+	"golang.org/x/sync/errgroup"
+
+	"arbalest"
+)
+
+// finishCompact does what a plan says. Doing it twice, or at once with another,
+// makes the same objects; of two who see something else, as one who cannot read
+// an object, the first to create the moves decides.
+func (l *Lake) finishCompact(ctx context.Context, plan arbalest.Plan) (Compacted, error) {
+	m, err := l.merge(ctx, plan)
+	if err != nil {
+		return Compacted{}, fmt.Errorf("compact in commit %d: %w", plan.Seq, err)
+	}
+	commit := arbalest.Commit{Format: plan.Format, Seq: plan.Seq, Kind: plan.Kind, Time: plan.Created, Moves: movesKey(plan.Seq)}
+	if err := l.createJSON(ctx, commitKey(plan.Seq), commit); err != nil {
+		return Compacted{}, fmt.Errorf("compact in commit %d: %w", plan.Seq, err)
+	}
+	l.Hint(plan.Seq)
+	l.remember(commit)
+	c := Compacted{Commit: plan.Seq, After: len(m.Merged)}
+	for i := range m.Merged {
+		c.Before += len(m.Merged[i].Inputs)
+		c.Events += m.Merged[i].Events
+		for _, in := range m.Merged[i].Inputs {
+			c.Repeats += int64(len(in.Repeats))
+		}
+	}
+	for _, merge := range plan.Merges {
+		for _, o := range merge.Objects {
+			c.Bytes += o.Bytes
+		}
+	}
+	return c, l.deleteMoved(ctx, m)
+}
+
+// merge makes the objects of a plan, and what says where everything is, unless
+// that is there. An object that is missing or damaged stays as it is, with all
+// that it was to be merged with.
+func (l *Lake) merge(ctx context.Context, plan arbalest.Plan) (moves, error) {
+	key := movesKey(plan.Seq)
+	m, err := l.readMoves(ctx, key)
+	if !errors.Is(err, arbalest.ErrUnknown) {
+		return m, err
+	}
+	m = moves{Format: compactFormat, Seq: plan.Seq, Through: plan.Through, Waiting: plan.Waiting}
+	all := make([]*merged, len(plan.Merges))
+	g, ctx2 := errgroup.WithContext(ctx)
+	g.SetLimit(mergesAtOnce)
+	for i, merge := range plan.Merges {
+		g.Go(func() (err error) {
+			all[i], err = l.mergeOne(ctx2, merge, plan.Suffix)
+			if errors.Is(err, arbalest.ErrUnknown) || errors.Is(err, arbalest.ErrCorrupt) {
+				all[i], err = nil, l.stillPlanned(ctx2, plan, err)
+			}
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return moves{}, err
+	}
+	for i, one := range all {
+		if one != nil {
+			m.Merged = append(m.Merged, *one)
+			continue
+		}
+		for _, o := range plan.Merges[i].Objects {
+			m.Passed = append(m.Passed, o.Key)
+		}
+	}
+	return l.createMoves(ctx, m)
+}
+
+// mergesAtOnce is how many objects are made at once: small ones are a matter of
+// waiting for the store. Each holds what it has packed, and a frame's lines.
+const mergesAtOnce = 8
+
+// stillPlanned returns nil unless the plan is done, whose objects are gone then:
+// why.
+func (l *Lake) stillPlanned(ctx context.Context, plan arbalest.Plan, why error) error {
+	if !errors.Is(why, arbalest.ErrUnknown) {
+		return nil
+	}
+	done, err := l.exists(ctx, commitKey(plan.Seq))
+	if err == nil && done {
+		err = why
+	}
+	return err
+}
+
+// sameness is what two events have in common of which the later one may go: who
+// loads both would leave it out, whatever else there is. Whether the time is that
+// of the receipt says which other hours may have a repeat.
+type sameness struct {
+	id        xxh3.Uint128
+	hash      [16]byte
+	hour      arbalest.Hour
+	time      int64
+	byReceipt bool
+}
+
+// mergeOne makes one object. Its lines are in frames of about frameBytes, which
+// can be read alone.
+func (l *Lake) mergeOne(ctx context.Context, merge arbalest.Merge, suffix string) (*merged, error) {
+	m := &merged{Key: merge.Key}
+	w := frameWriter{codec: l.codec, plain: suffix == suffixPlain}
+	seen := map[sameness]bool{}
+	var lines []byte
+	var parser arbalest.LineParser
+	for _, o := range merge.Objects {
+		var err error
+		if lines, err = l.appendPacked(ctx, lines[:0], o.Key); err != nil {
+			return nil, err
+		}
+		if err := checkLines(o, bytes.NewReader(lines), func([]byte) error { return nil }); err != nil {
+			return nil, err
+		}
+		in := input{Key: o.Key}
+		number := int64(0)
+		for line := range bytes.Lines(lines) {
+			number++
+			if p, err := parser.Parse(line); err == nil {
+				s := sameness{id: xxh3.Hash128(p.ID), hour: o.Hour, time: p.Time, byReceipt: p.Time == p.Received}
+				copy(s.hash[:], p.Hash)
+				if seen[s] {
+					in.Repeats = append(in.Repeats, number)
+					continue
+				}
+				seen[s] = true
+			}
+			in.Events++
+			in.Bytes += int64(len(line))
+			in.Hash += xxh3.Hash(line)
+			w.add(line)
+		}
+		m.Events += in.Events
+		m.Bytes += in.Bytes
+		m.Hash += in.Hash
+		m.Inputs = append(m.Inputs, in)
+	}
+	packed, frames, err := w.finish()
+	if err != nil {
+		return nil, err
+	}
+	m.Frames = frames
+	err = l.store.Create(ctx, m.Key, bytes.NewReader(packed))
+	if !errors.Is(err, arbalest.ErrExists) {
+		if err != nil {
+			return nil, fmt.Errorf("create %s: %w", m.Key, err)
+		}
+		return m, nil
+	}
+	// Another made it before, maybe with another compressor: it is as good if it
+	// has the same lines, but its frames are elsewhere.
+	there, err := l.readAll(ctx, m.Key)
+	if err != nil {
+		return nil, err
+	}
+	if m.Frames, err = l.framesOf(m.Key, there); err != nil {
+		return nil, err
+	}
+	return m, l.checkPacked(m.object(), there)
+}
+
+// deleteMoved deletes what a compaction moved.
+func (l *Lake) deleteMoved(ctx context.Context, m moves) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(l.opts.Parallel)
+	for i := range m.Merged {
+		for _, in := range m.Merged[i].Inputs {
+			g.Go(func() error {
+				if err := l.store.Delete(ctx, in.Key); err != nil {
+					return fmt.Errorf("delete %s: %w", in.Key, err)
+				}
+				return nil
+			})
+		}
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.swept = max(l.swept, m.Seq)
+	return nil
+}
+
+// sweep deletes what commit head moved, if that is a compaction whose process may
+// have died before it had.
+func (l *Lake) sweep(ctx context.Context, head arbalest.Seq) error {
+	l.mu.Lock()
+	swept := l.swept >= head
+	l.mu.Unlock()
+	if swept || head == 0 {
+		return nil
+	}
+	j, err := l.journey(ctx, head)
+	if err != nil || j.moves == "" {
+		return err
+	}
+	m, err := l.readMoves(ctx, j.moves)
+	if err != nil {
+		return err
+	}
+	return l.deleteMoved(ctx, m)
+}

@@ -1,0 +1,354 @@
+package lake
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"sort"
+	"sync"
+
+	"arbalest"
+	"arbalest/internal/blob"
+)
+
+// compactFormat is the version of what compaction writes; everything else is of
+// version 1.
+const (
+	logFormat     = 1
+	compactFormat = 2
+)
+
+// moves are what one compaction did. They are true from when they exist, which
+// is after their merged objects and before their commit.
+type moves struct {
+	Format  int               `json:"format"`
+	Seq     arbalest.Seq      `json:"seq"`
+	Merged  []merged          `json:"merged"`
+	Passed  []arbalest.Key    `json:"passed,omitempty"`  // stay where they are, as one of them cannot be read
+	Through arbalest.Seq      `json:"through,omitempty"` // as Plan.Through
+	Waiting []arbalest.Object `json:"waiting,omitempty"`
+}
+
+// A merged object has the lines of others, one after another.
+type merged struct {
+	Key    arbalest.Key `json:"key"`
+	Events int64        `json:"events"`
+	Bytes  int64        `json:"bytes"`
+	Hash   uint64       `json:"hash,string"`
+	Inputs []input      `json:"inputs"`
+	Frames []frame      `json:"frames,omitempty"` // of a compressed one
+}
+
+// An input is an object that is part of a merged one.
+type input struct {
+	Key     arbalest.Key `json:"key"`
+	Events  int64        `json:"events"` // lines that are left of it
+	Bytes   int64        `json:"bytes"`
+	Hash    uint64       `json:"hash,string"`
+	Repeats []int64      `json:"repeats,omitempty"` // the lines that are not, from 1
+}
+
+func (m *merged) object() arbalest.Object {
+	return arbalest.Object{Key: m.Key, Events: m.Events, Bytes: m.Bytes, Hash: m.Hash}
+}
+
+// A place is where an object's lines are now.
+type place struct {
+	seq   arbalest.Seq // of the compaction
+	in    *merged
+	begin int64 // of the merged object's lines, in bytes
+	input *input
+}
+
+// object returns what is left of an object.
+func (p place) object(o arbalest.Object) arbalest.Object {
+	o.Events, o.Bytes, o.Hash = p.input.Events, p.input.Bytes, p.input.Hash
+	return o
+}
+
+// An atlas knows where objects are that were moved. It holds some 200 bytes of
+// each, once one was looked for that is not where it was.
+type atlas struct {
+	mu     sync.Mutex
+	known  arbalest.Seq
+	places map[arbalest.Key]place
+	frames frameCache
+}
+
+func (a *atlas) find(key arbalest.Key) (place, bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	p, ok := a.places[key]
+	return p, ok
+}
+
+// movedTo says where an object is that is not under its key, with what became
+// known since it was looked for last.
+func (l *Lake) movedTo(ctx context.Context, key arbalest.Key) (place, bool, error) {
+	a := &l.atlas
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if p, ok := a.places[key]; ok {
+		return p, true, nil
+	}
+	keys, err := l.movesAfter(ctx, a.known)
+	if err != nil {
+		return place{}, false, err
+	}
+	if a.places == nil {
+		a.places = map[arbalest.Key]place{}
+	}
+	for _, k := range keys {
+		m, err := l.readMoves(ctx, k)
+		if err != nil {
+			return place{}, false, err
+		}
+		for i := range m.Merged {
+			begin := int64(0)
+			for j := range m.Merged[i].Inputs {
+				in := &m.Merged[i].Inputs[j]
+				a.places[in.Key] = place{m.Seq, &m.Merged[i], begin, in}
+				begin += in.Bytes
+			}
+		}
+		a.known = m.Seq
+	}
+	p, ok := a.places[key]
+	return p, ok, nil
+}
+
+// movesAfter lists the moves of commits after one.
+func (l *Lake) movesAfter(ctx context.Context, seq arbalest.Seq) (keys []arbalest.Key, err error) {
+	after := arbalest.Key("")
+	if seq > 0 {
+		after = movesKey(seq)
+	}
+	for info, err := range l.store.List(ctx, movesFolder, after) {
+		if err != nil {
+			return nil, fmt.Errorf("list %s: %w", movesFolder, err)
+		}
+		keys = append(keys, info.Key)
+	}
+	return keys, nil
+}
+
+func (l *Lake) readMoves(ctx context.Context, key arbalest.Key) (moves, error) {
+	var m moves
+	packed, err := l.readAll(ctx, key)
+	if err != nil {
+		return m, err
+	}
+	b, err := l.codec.unpack(nil, packed, key)
+	if err != nil {
+		return m, err
+	}
+	if err := decodeJSON(key, b, &m, &m.Format); err != nil {
+		return m, err
+	}
+	if movesKey(m.Seq) != key {
+		return m, fmt.Errorf("%w: %s says that it is of commit %d", arbalest.ErrCorrupt, key, m.Seq)
+	}
+	return m, nil
+}
+
+// createMoves makes what was moved known, and returns it, or what another made
+// known first.
+func (l *Lake) createMoves(ctx context.Context, m moves) (moves, error) {
+	key := movesKey(m.Seq)
+	b, err := json.Marshal(m)
+	if err != nil {
+		return m, fmt.Errorf("encode %s: %w", key, err)
+	}
+	err = l.store.Create(ctx, key, bytes.NewReader(l.codec.pack(nil, append(b, '\n'), suffixZstd)))
+	switch {
+	case errors.Is(err, arbalest.ErrExists):
+		return l.readMoves(ctx, key)
+	case err != nil:
+		return m, fmt.Errorf("create %s: %w", key, err)
+	}
+	return m, nil
+}
+
+// Lines reads an object's lines, decompressed, from wherever it is now. The
+// object that it returns is what they are: o, or less of it where a compaction
+// left repeats out. The caller closes the reader. The error wraps
+// arbalest.ErrUnknown if the object is nowhere.
+func (l *Lake) Lines(ctx context.Context, o arbalest.Object) (io.ReadCloser, arbalest.Object, error) {
+	p, ok := l.atlas.find(o.Key)
+	if !ok {
+		r, err := l.open(ctx, o.Key)
+		if !errors.Is(err, arbalest.ErrUnknown) {
+			return r, o, err
+		}
+		var lookErr error
+		if p, ok, lookErr = l.movedTo(ctx, o.Key); lookErr != nil || !ok {
+			return nil, o, errors.Join(err, lookErr)
+		}
+	}
+	r, err := l.part(ctx, p)
+	return r, p.object(o), err
+}
+
+// AppendLines appends an object's lines, decompressed, to dst, as Lines reads
+// them. It is faster for an object that dst has room for.
+func (l *Lake) AppendLines(ctx context.Context, dst []byte, o arbalest.Object) ([]byte, arbalest.Object, error) {
+	p, ok := l.atlas.find(o.Key)
+	if !ok {
+		out, err := l.appendPacked(ctx, dst, o.Key)
+		if !errors.Is(err, arbalest.ErrUnknown) {
+			return out, o, err
+		}
+		var lookErr error
+		if p, ok, lookErr = l.movedTo(ctx, o.Key); lookErr != nil || !ok {
+			return dst, o, errors.Join(err, lookErr)
+		}
+	}
+	out, err := l.appendPart(ctx, dst, p)
+	return out, p.object(o), err
+}
+
+// LineNow returns which line of what is left of an object was its n-th when it was
+// committed, both from 1; 0 if that was left out as a repeat.
+func (l *Lake) LineNow(ctx context.Context, key arbalest.Key, n int64) (int64, error) {
+	p, ok := l.atlas.find(key)
+	if !ok {
+		there, err := l.exists(ctx, key)
+		if err != nil || there {
+			return n, err
+		}
+		if p, ok, err = l.movedTo(ctx, key); err != nil || !ok {
+			return n, err
+		}
+	}
+	gone := p.input.Repeats
+	before := sort.Search(len(gone), func(i int) bool { return gone[i] >= n })
+	if before < len(gone) && gone[before] == n {
+		return 0, nil
+	}
+	return n - int64(before), nil
+}
+
+// part reads a part of a merged object.
+func (l *Lake) part(ctx context.Context, p place) (io.ReadCloser, error) {
+	key, size := p.in.Key, p.input.Bytes
+	if l.codec.isPlain(key) {
+		r, err := l.store.Get(ctx, key, p.begin, size)
+		if err != nil {
+			return nil, fmt.Errorf("read %s: %w", key, err)
+		}
+		return r, nil
+	}
+	first, end, offset, length, skip := p.span()
+	if first == end { // no lines
+		return io.NopCloser(bytes.NewReader(nil)), nil
+	}
+	r, err := l.store.Get(ctx, key, offset, length)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", key, err)
+	}
+	lines, err := l.codec.open(key, r)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := io.CopyN(io.Discard, lines, skip); err != nil {
+		lines.Close()
+		return nil, fmt.Errorf("%w: %s ends early: %v", arbalest.ErrCorrupt, key, err)
+	}
+	return &limited{io.LimitReader(lines, size), lines}, nil
+}
+
+// limited reads to a limit, and closes what is below it.
+type limited struct {
+	io.Reader
+	io.Closer
+}
+
+// span returns the frames that a part is in, from first up to before end; where
+// those are in the stored object; and how many bytes of their lines are before the
+// part.
+func (p place) span() (first, end int, offset, length, skip int64) {
+	frames, at := p.in.Frames, int64(0)
+	for first < len(frames) && at+frames[first].Lines <= p.begin {
+		at += frames[first].Lines
+		offset += frames[first].Packed
+		first++
+	}
+	skip = p.begin - at
+	for end = first; end < len(frames) && at < p.begin+p.input.Bytes; end++ {
+		at += frames[end].Lines
+		length += frames[end].Packed
+	}
+	return first, end, offset, length, skip
+}
+
+// appendPart appends a part of a merged object to dst. Frames are kept for a
+// while: the next part is often in the same.
+func (l *Lake) appendPart(ctx context.Context, dst []byte, p place) ([]byte, error) {
+	key := p.in.Key
+	first, end, at, _, skip := p.span()
+	if l.codec.isPlain(key) || end-first > 2 {
+		r, err := l.part(ctx, p)
+		if err != nil {
+			return dst, err
+		}
+		defer r.Close()
+		return readOnto(dst, r, key)
+	}
+	left := p.input.Bytes
+	for i := first; i < end; i++ {
+		f := p.in.Frames[i]
+		lines, err := l.atlas.frames.get(frameID{key, i}, func() ([]byte, error) { return l.readFrame(ctx, key, at, f) })
+		if err != nil {
+			return dst, err
+		}
+		have := lines[skip:]
+		skip = 0
+		if int64(len(have)) > left {
+			have = have[:left]
+		}
+		dst = append(dst, have...)
+		left -= int64(len(have))
+		at += f.Packed
+	}
+	if left != 0 {
+		return dst, fmt.Errorf("%w: %s ends %d bytes early", arbalest.ErrCorrupt, key, left)
+	}
+	return dst, nil
+}
+
+func (l *Lake) readFrame(ctx context.Context, key arbalest.Key, offset int64, f frame) ([]byte, error) {
+	r, err := l.store.Get(ctx, key, offset, f.Packed)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", key, err)
+	}
+	defer r.Close()
+	packed, err := io.ReadAll(r)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", key, err)
+	}
+	lines, err := l.codec.unpack(make([]byte, 0, f.Lines), packed, key)
+	if err == nil && int64(len(lines)) != f.Lines {
+		err = fmt.Errorf("%w: a frame of %s has %d bytes of lines, not %d", arbalest.ErrCorrupt, key, len(lines), f.Lines)
+	}
+	return lines, err
+}
+
+func readOnto(dst []byte, r io.Reader, key arbalest.Key) ([]byte, error) {
+	b := bytes.NewBuffer(dst)
+	if _, err := b.ReadFrom(r); err != nil {
+		return dst, fmt.Errorf("read %s: %w", key, err)
+	}
+	return b.Bytes(), nil
+}
+
+// open reads what is stored under a key of lines.
+func (l *Lake) open(ctx context.Context, key arbalest.Key) (io.ReadCloser, error) {
+	r, err := l.store.Get(ctx, key, 0, blob.Whole)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", key, err)
+	}
+	return l.codec.open(key, r)
+}
