@@ -50,7 +50,7 @@ type Plan struct {
 	Seq      Seq        `json:"seq"`
 	Kind     CommitKind `json:"kind"`
 	Created  time.Time  `json:"created"`
-	Writer   string     `json:"writer"`   // who planned; tells one's own lost reply from a rival's win
+	Writer   string     `json:"writer"`             // who planned; tells one's own lost reply from a rival's win
 	Segments []Key      `json:"segments,omitempty"` // consumed, in this order
 	// FlushBytes bounds memory: events are written out, as one object for each
 	// partition, whenever this many bytes of lines are held.

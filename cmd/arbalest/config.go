@@ -54,6 +54,7 @@ type config struct {
 	SortBytes size `yaml:"sort_bytes"`
 	// Compression of partitions, "zstd" or "none". Defaults to zstd.
 	Compression string          `yaml:"compression"`
+	Compact     compactConfig   `yaml:"compact"`
 	Limits      limitsConfig    `yaml:"limits"`
 	Warehouse   warehouseConfig `yaml:"warehouse"`
 	// Events are definitions of events, with those of the files in events/ of

@@ -30,6 +30,8 @@ type operator interface {
 	Verify(ctx context.Context, show func(progress)) (archive.Report, error)
 	// Rebuild makes tables again from the store, all if none is named.
 	Rebuild(ctx context.Context, tables []string, show func(progress)) (syncReport, error)
+	// Compact merges the objects of what is closed.
+	Compact(ctx context.Context, show func(progress)) (compactReport, error)
 	// Run runs a pipeline and all that it requires; that it failed is in the
 	// report.
 	Run(ctx context.Context, r pipelineRequest, show func(progress)) (runReport, error)
@@ -115,7 +117,7 @@ func openLake(ctx context.Context, p place, c config) (*lake.Lake, blob.Store, f
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	l, err := lake.Open(store, lake.Options{Plain: c.Compression == "none", FlushBytes: int64(c.Warehouse.Batch)})
+	l, err := lake.Open(store, lake.Options{Plain: c.Compression == "none", FlushBytes: int64(c.Warehouse.Batch), CompactBytes: int64(c.Compact.Target)})
 	if err != nil {
 		return nil, nil, nil, errors.Join(err, closeStore())
 	}

@@ -53,6 +53,7 @@ var kindsOf = []struct{ folder, name, what string }{
 	{"_log", "log", "commits and their plans"},
 	{"_rejected", "rejected", "invalid events, with reasons"},
 	{"_replayed", "replayed", "marks of what was replayed"},
+	{"_moved", "moves", "where compaction put objects"},
 	{"_tables", "definitions", "definitions of tables that were not declared"},
 }
 

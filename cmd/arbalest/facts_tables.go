@@ -144,15 +144,19 @@ func (f *facts) Line(ctx context.Context, table string, object arbalest.Key, lin
 	if len(l.Errors) == 0 {
 		return l, fmt.Errorf("%w: no load error of table %s is about line %d of %s", arbalest.ErrUnknown, table, line, object)
 	}
-	lines, err := f.engine.lake.Lines(ctx, object)
+	lines, stored, err := f.engine.lake.Lines(ctx, arbalest.Object{Key: object})
 	if err != nil {
 		return l, err
 	}
 	defer lines.Close()
+	now := stored.Now(line)
+	if now == 0 {
+		return l, fmt.Errorf("%w: line %d of %s repeated another, and compaction left it out", arbalest.ErrUnknown, line, object)
+	}
 	r := bufio.NewReaderSize(lines, shownLine)
 	for n := int64(1); ; n++ {
 		text, err := r.ReadSlice('\n')
-		if n == line {
+		if n == now {
 			l.Text, l.Cut = string(text), errors.Is(err, bufio.ErrBufferFull)
 			return l, nil
 		}

@@ -3,7 +3,9 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"strconv"
 	"strings"
 	"time"
@@ -44,6 +46,7 @@ type surveyed struct {
 	decode.Survey
 	first, last arbalest.Hour // of event time
 	discarded   discards
+	since       int64    // microseconds; what is from before is not looked at
 	objects     int      // that are read at most; 0 for as many as it takes
 	keep        int      // so many of the newest lines are kept
 	newest      [][]byte // lines, the newest first
@@ -60,7 +63,8 @@ func (s *surveyed) read(ctx context.Context, l *lake.Lake, store blob.Store, eve
 	prefix := string(event) + "/"
 	after := ""
 	if !since.IsZero() {
-		after = prefix + arbalest.HourOf(since).String() + "/"
+		day, _, _ := strings.Cut(arbalest.HourOf(since).String(), "/")
+		after, s.since = prefix+day+"/", since.UnixMicro()
 	}
 	var keys []arbalest.Key
 	for info, err := range store.List(ctx, arbalest.Key(prefix), arbalest.Key(after)) {
@@ -71,15 +75,16 @@ func (s *surveyed) read(ctx context.Context, l *lake.Lake, store blob.Store, eve
 	}
 	var lines []byte
 	for i, read := len(keys)-1, 0; i >= 0 && s.Events() < most && (s.objects == 0 || read < s.objects); i-- {
-		parts := strings.SplitN(strings.TrimPrefix(string(keys[i]), prefix), "/", 3)
-		if len(parts) < 3 {
-			continue
+		hour, ok := hourOfKey(strings.TrimPrefix(string(keys[i]), prefix))
+		if !ok || hour < arbalest.HourOfMicro(s.since) && s.since != 0 && strings.Count(string(keys[i]), "/") > 2 {
+			continue // it is not ours, or from before
 		}
-		hour, err := arbalest.ParseHour(parts[0] + "/" + parts[1])
+		var err error
+		lines, err = s.readLines(ctx, l, keys[i], lines[:0])
+		if errors.Is(err, arbalest.ErrUnknown) {
+			continue // merged with others meanwhile
+		}
 		if err != nil {
-			continue // it is not ours
-		}
-		if lines, err = l.AppendLines(ctx, lines[:0], keys[i]); err != nil {
 			return err
 		}
 		if s.last == 0 {
@@ -95,6 +100,46 @@ func (s *surveyed) read(ctx context.Context, l *lake.Lake, store blob.Store, eve
 	return nil
 }
 
+// hourOfKey returns the hour of an object, or the first of its day, of the rest of
+// its key.
+func hourOfKey(rest string) (arbalest.Hour, bool) {
+	parts := strings.Split(rest, "/")
+	hour := "00"
+	switch len(parts) {
+	case 2:
+	case 3:
+		hour = parts[1]
+	default:
+		return 0, false
+	}
+	h, err := arbalest.ParseHour(parts[0] + "/" + hour)
+	return h, err == nil
+}
+
+// sampledBytes is how many bytes of lines of an object are read at most where not
+// all are wanted.
+const sampledBytes = 8 << 20
+
+// readLines appends an object's lines to dst; of a large one the first, where not
+// all are wanted.
+func (s *surveyed) readLines(ctx context.Context, l *lake.Lake, key arbalest.Key, dst []byte) ([]byte, error) {
+	r, err := l.Read(ctx, key)
+	if err != nil {
+		return dst, err
+	}
+	defer r.Close()
+	var from io.Reader = r
+	if s.objects > 0 {
+		from = io.LimitReader(r, sampledBytes)
+	}
+	b := bytes.NewBuffer(dst)
+	if _, err := b.ReadFrom(from); err != nil {
+		return dst, fmt.Errorf("read %s: %w", key, err)
+	}
+	lines := b.Bytes()
+	return lines[:bytes.LastIndexByte(lines, '\n')+1], nil
+}
+
 // remember keeps the last lines of an object.
 func (s *surveyed) remember(lines []byte) {
 	for len(lines) > 0 && len(s.newest) < s.keep {
@@ -108,10 +153,13 @@ func (s *surveyed) remember(lines []byte) {
 func (s *surveyed) add(lines []byte) error {
 	var parser arbalest.LineParser
 	var object []byte
-	for line := range strings.Lines(string(lines)) {
-		l, err := parser.Parse([]byte(line))
+	for line := range bytes.Lines(lines) {
+		l, err := parser.Parse(line)
 		if err != nil {
 			return err
+		}
+		if l.Time < s.since && s.since != 0 {
+			continue
 		}
 		object = append(append(object[:0], '{'), l.Rest...)
 		if _, _, err := decode.Scan(object, 0, 1000); err != nil {

@@ -174,6 +174,9 @@ func startServer(ctx context.Context, p place, c config, log *slog.Logger) (*ser
 	s.loops.Go(func() { s.watch(loops) })
 	s.loops.Go(func() { s.watchFlow(loops) })
 	s.loops.Go(func() { e.buildOn(loops, s.loaded, log) })
+	if !c.Compact.Off {
+		s.loops.Go(func() { e.compactOn(loops, log) })
+	}
 	for _, p := range pipelines {
 		s.loops.Go(func() { e.runBy(loops, p, log) })
 	}

@@ -26,7 +26,7 @@ func (l *Lake) Check(ctx context.Context, o arbalest.Object, visit func(line []b
 		return err
 	}
 	defer r.Close()
-	return checkLines(now, r, visit)
+	return checkLines(now.Object, r, visit)
 }
 
 // checkLines is Check of an object's lines.

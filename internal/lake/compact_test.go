@@ -74,10 +74,10 @@ func bodies(t *testing.T, l *Lake, objects []arbalest.Object) map[arbalest.Key]s
 		}
 		streamed, err := io.ReadAll(r)
 		r.Close()
-		if body, ok := bytes.CutPrefix(b, []byte("before")); err != nil || !ok || now != now2 || !bytes.Equal(body, streamed) {
+		if body, ok := bytes.CutPrefix(b, []byte("before")); err != nil || !ok || now.Object != now2.Object || !bytes.Equal(body, streamed) {
 			t.Fatalf("%s: %v: %d bytes and %d: %+v, %+v", o.Key, err, len(b), len(streamed), now, now2)
 		}
-		if err := checkLines(now, bytes.NewReader(streamed), func([]byte) error { return nil }); err != nil {
+		if err := checkLines(now.Object, bytes.NewReader(streamed), func([]byte) error { return nil }); err != nil {
 			t.Error(err)
 		}
 		out[o.Key] = string(streamed)
@@ -117,13 +117,14 @@ func TestCompactKeepsEveryLine(t *testing.T) {
 				left := 0
 				seen := map[string]bool{}
 				for _, o := range all {
+					_, stored, err := l.AppendLines(ctx, nil, o)
+					if err != nil {
+						t.Fatal(err)
+					}
 					n, want := int64(0), ""
 					for line := range strings.Lines(before[o.Key]) {
 						n++
-						now, err := l.LineNow(ctx, o.Key, n)
-						if err != nil {
-							t.Fatal(err)
-						}
+						now := stored.Now(n)
 						switch {
 						case now == 0 && !seen[line]:
 							t.Errorf("line %d of %s is left out and is nowhere else", n, o.Key)
@@ -148,6 +149,29 @@ func TestCompactKeepsEveryLine(t *testing.T) {
 		}
 		contents(t, store)
 	})
+}
+
+// TestRuns counts lines past those that are left out.
+func TestRuns(t *testing.T) {
+	for _, repeats := range [][]int64{nil, {1}, {3}, {1, 2}, {2, 3, 5}, {1, 4, 10}} {
+		var want []int64 // numbers of the lines that are left
+		for n := int64(1); n <= 12; n++ {
+			if !slices.Contains(repeats, n) {
+				want = append(want, n)
+			}
+		}
+		for first := range want {
+			var got []int64
+			for from, n := range (Stored{Repeats: repeats}).Runs(int64(first)+1, int64(len(want)-first)) {
+				for i := range n {
+					got = append(got, from+i)
+				}
+			}
+			if !slices.Equal(got, want[first:]) {
+				t.Errorf("%v from %d: %v", repeats, first, got)
+			}
+		}
+	}
 }
 
 // TestCompactWaits leaves hours alone that are not closed, and looks at nothing

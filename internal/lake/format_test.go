@@ -109,7 +109,7 @@ func TestFormats(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			r, err := l.open(t.Context(), info.Key)
+			r, err := l.Read(t.Context(), info.Key)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -154,7 +154,7 @@ func TestSortMovesEventsToTheirPartitions(t *testing.T) {
 		if err != nil || len(c.RejectedKeys) != 1 {
 			t.Fatal(c, err)
 		}
-		r, err := l.open(ctx, c.RejectedKeys[0])
+		r, err := l.Read(ctx, c.RejectedKeys[0])
 		if err != nil {
 			t.Fatal(err)
 		}

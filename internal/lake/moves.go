@@ -7,7 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"sort"
+	"iter"
+	"slices"
 	"sync"
 
 	"arbalest"
@@ -63,10 +64,54 @@ type place struct {
 	input *input
 }
 
-// object returns what is left of an object.
-func (p place) object(o arbalest.Object) arbalest.Object {
+// Stored is what is stored of an object now: all that its commit says, or less
+// where a compaction left out repeats.
+type Stored struct {
+	arbalest.Object
+	Repeats []int64 // which lines of the committed object are left out, from 1
+}
+
+// stored returns what is left of an object.
+func (p place) stored(o arbalest.Object) Stored {
 	o.Events, o.Bytes, o.Hash = p.input.Events, p.input.Bytes, p.input.Hash
-	return o
+	return Stored{o, p.input.Repeats}
+}
+
+// Now returns which line of what is stored was the committed object's n-th, both
+// from 1; 0 if that is left out.
+func (s Stored) Now(n int64) int64 {
+	before, gone := slices.BinarySearch(s.Repeats, n)
+	if gone {
+		return 0
+	}
+	return n - int64(before)
+}
+
+// Runs yields the numbers of lines in the committed object of the n lines from
+// line first on of what is stored, both from 1, as runs: from which line on, and how
+// many.
+func (s Stored) Runs(first, n int64) iter.Seq2[int64, int64] {
+	return func(yield func(int64, int64) bool) {
+		at := first
+		gone := s.Repeats
+		for len(gone) > 0 && gone[0] <= at {
+			gone = gone[1:]
+			at++
+		}
+		for n > 0 {
+			run := n
+			if len(gone) > 0 {
+				run = min(n, gone[0]-at)
+			}
+			if !yield(at, run) {
+				return
+			}
+			n -= run
+			for at += run; len(gone) > 0 && gone[0] == at; at++ {
+				gone = gone[1:]
+			}
+		}
+	}
 }
 
 // An atlas knows where objects are that were moved. It holds some 200 bytes of
@@ -173,62 +218,40 @@ func (l *Lake) createMoves(ctx context.Context, m moves) (moves, error) {
 }
 
 // Lines reads an object's lines, decompressed, from wherever it is now. The
-// object that it returns is what they are: o, or less of it where a compaction
-// left repeats out. The caller closes the reader. The error wraps
+// Stored that it returns is what they are. The caller closes the reader. The error wraps
 // arbalest.ErrUnknown if the object is nowhere.
-func (l *Lake) Lines(ctx context.Context, o arbalest.Object) (io.ReadCloser, arbalest.Object, error) {
+func (l *Lake) Lines(ctx context.Context, o arbalest.Object) (io.ReadCloser, Stored, error) {
 	p, ok := l.atlas.find(o.Key)
 	if !ok {
-		r, err := l.open(ctx, o.Key)
+		r, err := l.Read(ctx, o.Key)
 		if !errors.Is(err, arbalest.ErrUnknown) {
-			return r, o, err
+			return r, Stored{Object: o}, err
 		}
 		var lookErr error
 		if p, ok, lookErr = l.movedTo(ctx, o.Key); lookErr != nil || !ok {
-			return nil, o, errors.Join(err, lookErr)
+			return nil, Stored{Object: o}, errors.Join(err, lookErr)
 		}
 	}
 	r, err := l.part(ctx, p)
-	return r, p.object(o), err
+	return r, p.stored(o), err
 }
 
 // AppendLines appends an object's lines, decompressed, to dst, as Lines reads
 // them. It is faster for an object that dst has room for.
-func (l *Lake) AppendLines(ctx context.Context, dst []byte, o arbalest.Object) ([]byte, arbalest.Object, error) {
+func (l *Lake) AppendLines(ctx context.Context, dst []byte, o arbalest.Object) ([]byte, Stored, error) {
 	p, ok := l.atlas.find(o.Key)
 	if !ok {
 		out, err := l.appendPacked(ctx, dst, o.Key)
 		if !errors.Is(err, arbalest.ErrUnknown) {
-			return out, o, err
+			return out, Stored{Object: o}, err
 		}
 		var lookErr error
 		if p, ok, lookErr = l.movedTo(ctx, o.Key); lookErr != nil || !ok {
-			return dst, o, errors.Join(err, lookErr)
+			return dst, Stored{Object: o}, errors.Join(err, lookErr)
 		}
 	}
 	out, err := l.appendPart(ctx, dst, p)
-	return out, p.object(o), err
-}
-
-// LineNow returns which line of what is left of an object was its n-th when it was
-// committed, both from 1; 0 if that was left out as a repeat.
-func (l *Lake) LineNow(ctx context.Context, key arbalest.Key, n int64) (int64, error) {
-	p, ok := l.atlas.find(key)
-	if !ok {
-		there, err := l.exists(ctx, key)
-		if err != nil || there {
-			return n, err
-		}
-		if p, ok, err = l.movedTo(ctx, key); err != nil || !ok {
-			return n, err
-		}
-	}
-	gone := p.input.Repeats
-	before := sort.Search(len(gone), func(i int) bool { return gone[i] >= n })
-	if before < len(gone) && gone[before] == n {
-		return 0, nil
-	}
-	return n - int64(before), nil
+	return out, p.stored(o), err
 }
 
 // part reads a part of a merged object.
@@ -344,8 +367,9 @@ func readOnto(dst []byte, r io.Reader, key arbalest.Key) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// open reads what is stored under a key of lines.
-func (l *Lake) open(ctx context.Context, key arbalest.Key) (io.ReadCloser, error) {
+// Read reads the lines, decompressed, of what is stored under a key, as a listing
+// of the store found it. The caller closes the reader.
+func (l *Lake) Read(ctx context.Context, key arbalest.Key) (io.ReadCloser, error) {
 	r, err := l.store.Get(ctx, key, 0, blob.Whole)
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", key, err)

@@ -12,6 +12,7 @@ import (
 
 	"arbalest"
 	"arbalest/internal/decode"
+	"arbalest/internal/lake"
 )
 
 const (
@@ -179,7 +180,7 @@ func (r *reader) object(ctx context.Context, index int32) error {
 	if o.Bytes <= wholeBytes {
 		return r.whole(ctx, o, index)
 	}
-	src, err := r.loader.lake.Lines(ctx, o.Key)
+	src, stored, err := r.loader.lake.Lines(ctx, o.Object)
 	if err != nil {
 		return fmt.Errorf("commit %d: %w", o.Commit, err)
 	}
@@ -197,9 +198,9 @@ func (r *reader) object(ctx context.Context, index int32) error {
 		if whole == 0 {
 			continue
 		}
-		n := bytes.Count(r.block.Lines[mark:mark+whole], []byte{'\n'})
-		r.block.Spans = append(r.block.Spans, decode.Span{Object: index, FirstLine: lines + 1, Lines: n})
-		lines += int64(n)
+		n := int64(bytes.Count(r.block.Lines[mark:mark+whole], []byte{'\n'}))
+		r.spans(index, stored, lines+1, n)
+		lines += n
 		size += int64(whole)
 		mark += whole
 		if !done {
@@ -211,14 +212,24 @@ func (r *reader) object(ctx context.Context, index int32) error {
 			r.block.Lines, mark = rest, 0
 		}
 	}
-	return asCommitted(o, lines, size)
+	return r.asStored(index, stored, lines, size)
 }
 
-// asCommitted holds that an object is what its commit says.
-func asCommitted(o ObjectRef, lines, size int64) error {
-	if lines != o.Events || size != o.Bytes {
-		return fmt.Errorf("%w: commit %d says that %s has %d lines and %d bytes, it has %d and %d", arbalest.ErrCorrupt, o.Commit, o.Key, o.Events, o.Bytes, lines, size)
+// spans notes lines of the block: n of what is stored of an object.
+func (r *reader) spans(index int32, stored lake.Stored, first, n int64) {
+	for from, run := range stored.Runs(first, n) {
+		r.block.Spans = append(r.block.Spans, decode.Span{Object: index, FirstLine: from, Lines: int(run)})
 	}
+}
+
+// asStored holds that an object is what its commit says, or its compaction, and
+// notes what that left out.
+func (r *reader) asStored(index int32, stored lake.Stored, lines, size int64) error {
+	o := &r.objects[index]
+	if lines != stored.Events || size != stored.Bytes {
+		return fmt.Errorf("%w: commit %d: %s should have %d lines and %d bytes, it has %d and %d", arbalest.ErrCorrupt, o.Commit, o.Key, stored.Events, stored.Bytes, lines, size)
+	}
+	o.Repeats = int64(len(stored.Repeats))
 	return nil
 }
 
@@ -233,16 +244,17 @@ func (r *reader) whole(ctx context.Context, o ObjectRef, index int32) (err error
 		r.block.Lines = r.loader.buffers.get()
 	}
 	start := len(r.block.Lines)
-	if r.block.Lines, err = r.loader.lake.AppendLines(ctx, r.block.Lines, o.Key); err != nil {
+	var stored lake.Stored
+	if r.block.Lines, stored, err = r.loader.lake.AppendLines(ctx, r.block.Lines, o.Object); err != nil {
 		return fmt.Errorf("commit %d: %w", o.Commit, err)
 	}
 	lines := r.block.Lines[start:]
 	if len(lines) > 0 && lines[len(lines)-1] != '\n' {
 		return fmt.Errorf("%w: commit %d: the last line of %s does not end", arbalest.ErrCorrupt, o.Commit, o.Key)
 	}
-	n := bytes.Count(lines, []byte{'\n'})
-	r.block.Spans = append(r.block.Spans, decode.Span{Object: index, FirstLine: 1, Lines: n})
-	if err := asCommitted(o, int64(n), int64(len(lines))); err != nil || len(r.block.Lines) < blockBytes {
+	n := int64(bytes.Count(lines, []byte{'\n'}))
+	r.spans(index, stored, 1, n)
+	if err := r.asStored(index, stored, n, int64(len(lines))); err != nil || len(r.block.Lines) < blockBytes {
 		return err
 	}
 	return r.send(ctx)

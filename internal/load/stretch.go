@@ -84,7 +84,7 @@ func (l *Loader) gather(ctx context.Context, from, to Cursor, split int64, wante
 				byEvent[o.Event] = w
 				s.tables = append(s.tables, w)
 			}
-			w.objects = append(w.objects, ObjectRef{c.Seq, o})
+			w.objects = append(w.objects, ObjectRef{Commit: c.Seq, Object: o})
 			w.bytes += o.Bytes
 		}
 		if end < len(c.Objects) {

@@ -74,6 +74,9 @@ func (p Progress) Reset(tables []string, events map[string]arbalest.EventName, d
 type ObjectRef struct {
 	Commit arbalest.Seq
 	arbalest.Object
+	// Repeats is how many of its events compaction has left out: they repeat
+	// others of their hour.
+	Repeats int64
 }
 
 // A TableBatch is what one transaction adds to one table.
