@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"arbalest"
@@ -221,7 +222,7 @@ func (c *compaction) choose(head arbalest.Seq, closed arbalest.Hour, opts Option
 	parts := map[arbalest.Key]int{} // of folders
 	for _, d := range order {
 		objects := days[d]
-		slices.SortFunc(objects, func(a, b arbalest.Object) int { return cmp.Compare(a.Key, b.Key) })
+		slices.SortFunc(objects, inOrder)
 		for _, group := range groups(d.day, objects, closed, opts.CompactBytes) {
 			if len(group) == 1 {
 				delete(c.open, group[0].Key)
@@ -255,9 +256,18 @@ func (c *compaction) choose(head arbalest.Seq, closed arbalest.Hour, opts Option
 				plan.Waiting = append(plan.Waiting, o)
 			}
 		}
-		slices.SortFunc(plan.Waiting, func(a, b arbalest.Object) int { return cmp.Compare(a.Key, b.Key) })
+		slices.SortFunc(plan.Waiting, inOrder)
 	}
 	return plan, more
+}
+
+// inOrder compares objects by event and hour, and those of one partition as they
+// are in the log: what a load sees first stays first.
+func inOrder(a, b arbalest.Object) int {
+	name := func(o arbalest.Object) string { // part 0 has no number: "-" is before "."
+		return strings.TrimSuffix(strings.TrimSuffix(string(o.Key), suffixZstd), suffixPlain)
+	}
+	return cmp.Or(cmp.Compare(a.Event, b.Event), cmp.Compare(a.Hour, b.Hour), cmp.Compare(name(a), name(b)))
 }
 
 // groups says which objects of a day, in the order of their keys, are to become

@@ -46,6 +46,7 @@ func Run(t *testing.T, open Open) {
 		{"RandomRepeats", testRandomRepeats},
 		{"Conflicts", testConflicts},
 		{"BatchesOfAnySize", testBatchesOfAnySize},
+		{"CompactedMeanwhile", testCompactedMeanwhile},
 		{"LoadErrors", testLoadErrors},
 		{"Books", testBooks},
 		{"JournalOfManyRows", testJournalOfManyRows},
