@@ -145,6 +145,22 @@ func TestCommitsImported(t *testing.T) {
 	if took > time.Minute {
 		t.Errorf("import to queryable took %v, more than a minute", took)
 	}
+	// Compacted, the store has a sixth of the objects, and makes the same tables.
+	rebuild := func() float64 {
+		var r struct{ Seconds float64 }
+		if err := json.Unmarshal([]byte(must(t, "rebuild", "--json", "--data", dir)), &r); err != nil {
+			t.Fatal(err)
+		}
+		return r.Seconds
+	}
+	objects, seconds := partitions(t, dir), rebuild()
+	t.Log(strings.TrimSpace(must(t, "compact", "--data", dir)))
+	merged, mergedSeconds := partitions(t, dir), rebuild()
+	t.Logf("%d objects became %d; rebuild took %.1f s, and takes %.1f s", objects, merged, seconds, mergedSeconds)
+	if objects != 45_295 || merged > objects/5 {
+		t.Errorf("%d objects became %d", objects, merged)
+	}
+	checkFigures(t, dir, figures)
 	// In another order, all of it and some twice over.
 	again := filepath.Join(t.TempDir(), "again.ndjson")
 	mixed := append(shuffled(wire, 7), shuffled(wire, 8)[:20_000]...)
@@ -162,6 +178,27 @@ func TestCommitsImported(t *testing.T) {
 		t.Error("no hours")
 	}
 	must(t, "verify", "--data", dir)
+}
+
+// partitions counts the objects of commits' partitions in a data directory.
+func partitions(t *testing.T, dir string) (n int) {
+	t.Helper()
+	folders, err := filepath.Glob(filepath.Join(dir, "store", "commit.*"))
+	if err != nil || len(folders) != 2 {
+		t.Fatalf("folders %q: %v", folders, err)
+	}
+	for _, folder := range folders {
+		err := filepath.WalkDir(folder, func(_ string, d os.DirEntry, err error) error {
+			if err == nil && !d.IsDir() {
+				n++
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return n
 }
 
 func TestCommitsPosted(t *testing.T) {

@@ -54,7 +54,7 @@ func (l *Lake) merge(ctx context.Context, plan arbalest.Plan) (moves, error) {
 	m = moves{Format: compactFormat, Seq: plan.Seq, Through: plan.Through, Waiting: plan.Waiting}
 	all := make([]*merged, len(plan.Merges))
 	g, ctx2 := errgroup.WithContext(ctx)
-	g.SetLimit(mergesAtOnce)
+	g.SetLimit(l.opts.Parallel) // together they have the lines of one plan, at most
 	for i, merge := range plan.Merges {
 		g.Go(func() (err error) {
 			all[i], err = l.mergeOne(ctx2, merge, plan.Suffix)
@@ -78,10 +78,6 @@ func (l *Lake) merge(ctx context.Context, plan arbalest.Plan) (moves, error) {
 	}
 	return l.createMoves(ctx, m)
 }
-
-// mergesAtOnce is how many objects are made at once: small ones are a matter of
-// waiting for the store. Each holds what it has packed, and a frame's lines.
-const mergesAtOnce = 8
 
 // stillPlanned returns nil unless the plan is done, whose objects are gone then:
 // why.
