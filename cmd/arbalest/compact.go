@@ -17,13 +17,13 @@ import (
 // A compactConfig says when and how objects of the store are merged.
 type compactConfig struct {
 	Off    bool     `yaml:"off"`    // serve leaves them as they are
-	Every  duration `yaml:"every"`  // how often serve looks. Defaults to 10m
+	Every  duration `yaml:"every"`  // how often serve looks. Defaults to 1h
 	Closed duration `yaml:"closed"` // how long after its end an hour is closed. Defaults to 2h
 	Target size     `yaml:"target"` // lines of an object, about. Defaults to 64MiB
 }
 
 const (
-	compactEvery  = 10 * time.Minute
+	compactEvery  = time.Hour
 	compactClosed = 2 * time.Hour
 	compactFirst  = time.Minute // after serve began
 )
@@ -37,7 +37,7 @@ func newCompact() *cobra.Command {
 few large ones, as commits of the log, and deletes them. Repeats of an event are
 left out. Everything else stays as it was: tables, books and what rebuild makes.
 
-serve does this every ten minutes (compact: in arbalest.yaml). Killed half-way,
+serve does this every hour (compact: in arbalest.yaml). Killed half-way,
 whoever sorts or compacts next finishes it.`,
 		Args: noArgs,
 	}
