@@ -41,6 +41,7 @@ type compaction struct {
 	known   arbalest.Seq                     // the newest compaction that was taken into account
 	scanned arbalest.Seq                     // the newest commit
 	open    map[arbalest.Key]arbalest.Object // of those, what may be merged once its hour is closed
+	moved   map[arbalest.Key]bool            // of those to come, what is moved already, or not to be
 }
 
 // Compact does one pass: it merges objects of partitions into few, in one commit
@@ -71,18 +72,20 @@ func (l *Lake) Compact(ctx context.Context, closed arbalest.Hour) (Compacted, er
 		return Compacted{}, err
 	}
 	if !found {
-		if err := l.follow(ctx, head); err != nil {
-			return Compacted{}, fmt.Errorf("compact: %w", err)
-		}
 		var more bool
-		plan, more = l.compaction.choose(head, closed, l.opts)
-		if len(plan.Merges) == 0 {
-			return Compacted{}, nil
+		for begun := false; len(plan.Merges) == 0; begun = true {
+			if begun && l.compaction.scanned == head {
+				return Compacted{}, nil
+			}
+			if err := l.follow(ctx, head); err != nil {
+				return Compacted{}, fmt.Errorf("compact: %w", err)
+			}
+			plan, more = l.compaction.choose(head+1, closed, l.opts)
 		}
 		if plan, found, err = l.claim(ctx, head, plan); err != nil {
 			return Compacted{}, fmt.Errorf("compact: %w", err)
 		}
-		found = found || more
+		found = found || more || l.compaction.scanned < head
 	}
 	c, err := l.finishAny(ctx, plan)
 	c.More = found
@@ -141,15 +144,18 @@ func (l *Lake) claim(ctx context.Context, head arbalest.Seq, plan arbalest.Plan)
 	return winner, true, err
 }
 
-// follow brings what may be merged up to a commit. A process that begins takes it
-// from the newest compaction that ended a run of them.
+// follow brings what may be merged up to a commit, or by ScanObjects nearer. A
+// process that begins takes it from the newest compaction that ended a run of them.
 func (l *Lake) follow(ctx context.Context, head arbalest.Seq) error {
 	c := &l.compaction
 	keys, err := l.movesAfter(ctx, c.known)
 	if err != nil {
 		return err
 	}
-	moved := map[arbalest.Key]bool{} // or not to be
+	moved := c.moved
+	if moved == nil {
+		moved = map[arbalest.Key]bool{}
+	}
 	fresh := c.open == nil
 	scanned, open := c.scanned, c.open
 	if fresh {
@@ -179,8 +185,8 @@ func (l *Lake) follow(ctx context.Context, head arbalest.Seq) error {
 	for key := range moved {
 		delete(open, key)
 	}
-	for seq := scanned + 1; seq <= head; seq++ {
-		commit, err := l.Commit(ctx, seq)
+	for n := 0; scanned < head && n < l.opts.ScanObjects; scanned++ {
+		commit, err := l.Commit(ctx, scanned+1)
 		if err != nil {
 			return err
 		}
@@ -189,13 +195,16 @@ func (l *Lake) follow(ctx context.Context, head arbalest.Seq) error {
 				open[o.Key] = o
 			}
 		}
+		n += len(commit.Objects)
 	}
 	if n := len(keys); n > 0 {
 		if c.known, err = movesSeq(keys[n-1]); err != nil {
 			return err
 		}
 	}
-	c.scanned, c.open = head, open
+	if c.scanned, c.open, c.moved = scanned, open, moved; scanned == head {
+		c.moved = nil // no commit to come has any of them
+	}
 	return nil
 }
 
@@ -205,9 +214,9 @@ type eventDay struct {
 	day   arbalest.Hour // its first
 }
 
-// choose says what to merge next, and whether there is more than one commit is to
-// do. What need not be looked at again it forgets.
-func (c *compaction) choose(head arbalest.Seq, closed arbalest.Hour, opts Options) (plan arbalest.Plan, more bool) {
+// choose says what to merge next, in a commit, and whether there is more than one
+// is to do. What need not be looked at again it forgets.
+func (c *compaction) choose(seq arbalest.Seq, closed arbalest.Hour, opts Options) (plan arbalest.Plan, more bool) {
 	days := map[eventDay][]arbalest.Object{}
 	for _, o := range c.open {
 		d := eventDay{o.Event, firstOfDay(o.Hour)}
@@ -238,13 +247,13 @@ func (c *compaction) choose(head arbalest.Seq, closed arbalest.Hour, opts Option
 			}
 			n, bytes = n+len(group), bytes+size
 			folder := mergedFolder(group)
-			plan.Merges = append(plan.Merges, arbalest.Merge{Key: mergedKey(folder, head+1, parts[folder], opts.suffix()), Objects: group})
+			plan.Merges = append(plan.Merges, arbalest.Merge{Key: mergedKey(folder, seq, parts[folder], opts.suffix()), Objects: group})
 			parts[folder]++
 		}
 	}
 	plan.Suffix = opts.suffix()
 	if !more {
-		plan.Through = head
+		plan.Through = c.scanned
 		planned := map[arbalest.Key]bool{}
 		for _, m := range plan.Merges {
 			for _, o := range m.Objects {

@@ -223,6 +223,49 @@ func TestCompactWaits(t *testing.T) {
 	})
 }
 
+// TestCompactLooksBitByBit follows a log of more objects than it looks at at once,
+// in one process and in one that begins anew each time.
+func TestCompactLooksBitByBit(t *testing.T) {
+	ctx := context.Background()
+	for _, anew := range []bool{false, true} {
+		store := blob.NewMemory()
+		const scan = 400
+		l := openTest(t, store, Options{ScanObjects: scan})
+		w := l.NewWriter()
+		const hours = scan/4 + 50
+		for i := range 5 {
+			var lines []byte
+			for h := range hours {
+				lines = append(lines, lineOf("a", fmt.Sprint(i, "-", h), noon.Add(time.Duration(h-hours)*time.Hour))...)
+			}
+			if _, err := w.AppendLines(ctx, lines); err != nil {
+				t.Fatal(err)
+			}
+			drain(t, l)
+		}
+		var total Compacted
+		for {
+			if anew {
+				l = openTest(t, store, Options{ScanObjects: scan})
+			}
+			c, err := l.Compact(ctx, later)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c == (Compacted{}) {
+				break
+			}
+			total.Before, total.After = total.Before+c.Before, total.After+c.After
+		}
+		if total.Before != 5*hours || total.After > 2*(hours/24+2) {
+			t.Errorf("anew %v: %+v of %d", anew, total, 5*hours)
+		}
+		if ids := contents(t, store); len(ids) != 5*hours {
+			t.Errorf("anew %v: %d events", anew, len(ids))
+		}
+	}
+}
+
 // compactingSession is a session that compacts, too.
 func compactingSession(store blob.Store, rounds int) (acknowledged map[string]bool, err error) {
 	acknowledged = map[string]bool{}

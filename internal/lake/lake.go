@@ -47,6 +47,9 @@ type Options struct {
 	// CompactBytes is how many bytes of lines an object has that compaction makes,
 	// about, if there are as many in a day. Defaults to 64 MiB.
 	CompactBytes int64
+	// ScanObjects is how many objects of the log a compaction looks at before it
+	// merges what of them can be: they are held. Defaults to 50,000.
+	ScanObjects int
 	// Plain leaves partitions uncompressed. Defaults to false.
 	Plain bool
 }
@@ -64,6 +67,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.CompactBytes == 0 {
 		o.CompactBytes = 64 << 20
+	}
+	if o.ScanObjects == 0 {
+		o.ScanObjects = 50_000
 	}
 	if o.Parallel == 0 {
 		o.Parallel = 32
