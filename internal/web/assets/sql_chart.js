@@ -269,7 +269,7 @@ function timeAxis(bars) {
     let last = -Infinity;
     return bars.filter((t) => {
       const at = u.valToPos(t, "x");
-      if (at - last < 52) return false;
+      if (at - last < 64) return false;
       last = at;
       return true;
     });
