@@ -300,11 +300,12 @@ func groups(day arbalest.Hour, objects []arbalest.Object, closed arbalest.Hour, 
 	return out
 }
 
-// cut cuts objects into runs of about target bytes of lines.
+// cut cuts objects into runs of about target bytes of lines, and planObjects at
+// most.
 func cut(objects []arbalest.Object, target int64) (runs [][]arbalest.Object) {
 	begin, bytes := 0, int64(0)
 	for i, o := range objects {
-		if i > begin && bytes+o.Bytes > target {
+		if i > begin && (bytes+o.Bytes > target || i-begin == planObjects) {
 			runs = append(runs, objects[begin:i])
 			begin, bytes = i, 0
 		}

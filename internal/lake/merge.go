@@ -3,8 +3,10 @@ package lake
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 
 	"github.com/zeebo/xxh3"
 	"golang.org/x/sync/errgroup"
@@ -92,15 +94,29 @@ func (l *Lake) stillPlanned(ctx context.Context, plan arbalest.Plan, why error) 
 	return err
 }
 
-// sameness is what two events have in common of which the later one may go: who
-// loads both would leave it out, whatever else there is. Whether the time is that
-// of the receipt says which other hours may have a repeat.
-type sameness struct {
-	id        xxh3.Uint128
-	hash      [16]byte
-	hour      arbalest.Hour
-	time      int64
-	byReceipt bool
+// A sightings knows events of one merged object by what two of them have in common
+// of which the later one may go, as who loads both would leave it out, whatever
+// else there is: hour, time, properties and id. Whether the time is that of the
+// receipt says which other hours may have a repeat. Of that it keeps a hash, with a
+// seed, so that nobody can send events that collide.
+type sightings struct {
+	seed uint64
+	seen map[xxh3.Uint128]struct{}
+	key  []byte
+}
+
+// again says whether an event of an hour was seen before.
+func (s *sightings) again(hour arbalest.Hour, l arbalest.Line) bool {
+	s.key = binary.BigEndian.AppendUint64(s.key[:0], uint64(hour))
+	s.key = binary.BigEndian.AppendUint64(s.key, uint64(l.Time))
+	s.key = append(s.key, l.Hash...)
+	if l.Time == l.Received {
+		s.key = append(s.key, 'r')
+	}
+	key := xxh3.Hash128Seed(append(append(s.key, ' '), l.ID...), s.seed)
+	_, again := s.seen[key]
+	s.seen[key] = struct{}{}
+	return again
 }
 
 // mergeOne makes one object. Its lines are in frames of about frameBytes, which
@@ -108,7 +124,7 @@ type sameness struct {
 func (l *Lake) mergeOne(ctx context.Context, merge arbalest.Merge, suffix string) (*merged, error) {
 	m := &merged{Key: merge.Key}
 	w := frameWriter{codec: l.codec, plain: suffix == suffixPlain}
-	seen := map[sameness]bool{}
+	seen := sightings{seed: rand.Uint64(), seen: map[xxh3.Uint128]struct{}{}}
 	var lines []byte
 	var parser arbalest.LineParser
 	for _, o := range merge.Objects {
@@ -123,14 +139,9 @@ func (l *Lake) mergeOne(ctx context.Context, merge arbalest.Merge, suffix string
 		number := int64(0)
 		for line := range bytes.Lines(lines) {
 			number++
-			if p, err := parser.Parse(line); err == nil {
-				s := sameness{id: xxh3.Hash128(p.ID), hour: o.Hour, time: p.Time, byReceipt: p.Time == p.Received}
-				copy(s.hash[:], p.Hash)
-				if seen[s] {
-					in.Repeats = append(in.Repeats, number)
-					continue
-				}
-				seen[s] = true
+			if p, err := parser.Parse(line); err == nil && seen.again(o.Hour, p) {
+				in.Repeats = append(in.Repeats, number)
+				continue
 			}
 			in.Events++
 			in.Bytes += int64(len(line))
