@@ -11,8 +11,13 @@ func newRebuild() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rebuild --data DIR [TABLE…]",
 		Short: "Make tables again from the store",
-		Long: `Drops the tables that are named, or all, and loads every event of theirs
-again from the store. Killed half-way, the next sync goes on with it.`,
+		Long: `Makes the tables that are named, or all, again from the store, by the current
+definitions, beside those that are there. These are loaded and asked meanwhile, and
+then replaced in one transaction: a query sees the old table or the new one, whole.
+
+Killed half-way, the next rebuild of the same tables goes on where it was; one of
+other tables, or by other definitions, begins anew. Until it is done the tables take
+twice their room.`,
 	}
 	p := placeFlags(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "progress and result as JSON lines")
