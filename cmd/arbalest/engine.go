@@ -31,6 +31,8 @@ type operator interface {
 	// Rebuild makes tables again from the store, all if none is named, beside those
 	// that are there.
 	Rebuild(ctx context.Context, tables []string, show func(progress)) (syncReport, error)
+	// Try says what other definitions would make of the events of the store.
+	Try(ctx context.Context, r trialRequest, show func(progress)) (trialReport, error)
 	// Compact merges the objects of what is closed.
 	Compact(ctx context.Context, show func(progress)) (compactReport, error)
 	// Run runs a pipeline and all that it requires; that it failed is in the

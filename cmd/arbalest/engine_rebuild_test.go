@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -102,5 +105,84 @@ func TestRebuildByTheCurrentDefinition(t *testing.T) {
 	}
 	if _, err = e.Rebuild(t.Context(), []string{"order", "none"}, quiet); !errors.Is(err, arbalest.ErrUnknown) {
 		t.Errorf("rebuild of an unknown table: %v", err)
+	}
+}
+
+// TestDryRun tries a changed definition on what a place has, and holds that nothing
+// changes by it.
+func TestDryRun(t *testing.T) {
+	dir := t.TempDir()
+	p := place{dir: dir}
+	e, err := openEngine(t.Context(), p, config{Events: map[string]eventConfig{"order": {Columns: []columnConfig{{Name: "amount", Type: "DECIMAL(12,3)"}, {Name: "note", Type: "VARCHAR(9)"}, {Name: "gone", Type: "DATE"}}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	h, err := capture.New(capture.Options{Appender: e.lake.NewWriter()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range []string{
+		`{"event":"order","id":"1","timestamp":"2026-01-01T00:30:00Z","data":{"amount":1.5,"note":"short","by":"7"}}`,
+		`{"event":"order","id":"2","timestamp":"2026-01-01T01:30:00Z","data":{"amount":1.005,"note":"too long"}}`,
+		`{"event":"order","id":"3","timestamp":"2026-01-01T02:30:00Z","data":{"amount":2.005,"note":"ok","by":"x"}}`,
+		`{"event":"order","id":"4","timestamp":"2026-01-01T03:30:00Z","data":{"amount":3}}`,
+		`{"event":"other","id":"1","data":{"amount":"x"}}`,
+	} {
+		if _, err := h.Take(t.Context(), []byte(line)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := e.Sync(t.Context(), func(progress) {}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	file := filepath.Join(dir, "new.yaml")
+	if err := os.WriteFile(file, []byte("events:\n  order:\n    columns: [{name: amount, type: \"DECIMAL(9,2)\"}, {name: note, type: VARCHAR(5)}, {name: by, type: INTEGER}]\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	tried := func(flags trial, tables ...string) string {
+		t.Helper()
+		flags.dry, flags.define = true, file
+		r, err := flags.request(&p, tables)
+		if err != nil {
+			t.Fatal(err)
+		}
+		report, err := e.Try(t.Context(), r, func(progress) {})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out strings.Builder
+		if err := report.print(&out, false); err != nil {
+			t.Fatal(err)
+		}
+		return regexp.MustCompile(`\(order/\S*, `).ReplaceAllString(out.String(), "(")
+	}
+	before := answerOf(t, e, `SELECT * FROM "order" ORDER BY event_id`)
+	want := `order: 2 of 4 events would not be loaded.
+  amount DECIMAL(12,3) to DECIMAL(9,2): 2 events do not fit
+    1.005 has 3 fractional digits, DECIMAL(9,2) keeps 2 (line 1, id 2)
+    2.005 has 3 fractional digits, DECIMAL(9,2) keeps 2 (line 1, id 3)
+  note VARCHAR(9) to VARCHAR(5): 1 event does not fit
+    "too long" has 8 bytes, VARCHAR(5) holds 5 (line 1, id 2)
+  by INTEGER comes: 1 event does not fit
+    "x" is not an INTEGER (line 1, id 3)
+  gone DATE goes
+`
+	if got := tried(trial{}); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	if got := tried(trial{from: "2026-01-01/02", to: "2026-01-01T03:10:00Z"}, "order"); !strings.HasPrefix(got, "order: 1 of 2 events from 2026-01-01 02:00 before 2026-01-01 04:00 would not be loaded.\n") {
+		t.Errorf("of two hours: %s", got)
+	}
+	for says, flags := range map[string]trial{"go together": {dry: true}, "how long ago": {dry: true, define: file, from: "soon"}, "needed": {from: "7d"}} {
+		if _, err := flags.request(&p, nil); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%+v: %v", flags, err)
+		}
+	}
+	if _, err := (&trial{dry: true, define: file}).request(&p, []string{"other"}); !errors.Is(err, arbalest.ErrUnknown) {
+		t.Errorf("a table that is not defined: %v", err)
+	}
+	if got := answerOf(t, e, `SELECT * FROM "order" ORDER BY event_id`); got != before {
+		t.Errorf("the table was %s, and is %s", before, got)
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 func newRebuild() *cobra.Command {
 	var asJSON bool
+	var t trial
 	cmd := &cobra.Command{
 		Use:   "rebuild --data DIR [TABLE…]",
 		Short: "Make tables again from the store",
@@ -17,11 +18,27 @@ then replaced in one transaction: a query sees the old table or the new one, who
 
 Killed half-way, the next rebuild of the same tables goes on where it was; one of
 other tables, or by other definitions, begins anew. Until it is done the tables take
-twice their room.`,
+twice their room.
+
+With --dry-run nothing is changed. The events of the store are decoded by the
+definitions in FILE (a file of events:, as arbalest.yaml has), and it is said which
+columns come, go and change, and of how many events a value does not fit, with
+examples: what a rebuild would leave out if they were in use.`,
+		Example: "  arbalest rebuild --data DIR user_created\n  arbalest rebuild --data DIR --dry-run --define events/order.yaml --from 90d",
 	}
 	p := placeFlags(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "progress and result as JSON lines")
+	t.flags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		r, err := t.request(p, args)
+		if err != nil {
+			return err
+		}
+		if t.dry {
+			return p.work(cmd, asJSON, func(ctx context.Context, op operator, show func(progress)) (result, error) {
+				return op.Try(ctx, r, show)
+			})
+		}
 		return p.work(cmd, asJSON, func(ctx context.Context, op operator, show func(progress)) (result, error) {
 			return op.Rebuild(ctx, args, show)
 		})
