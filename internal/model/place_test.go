@@ -29,7 +29,6 @@ type place struct {
 	*testing.T
 	kind   string
 	lake   *lake.Lake
-	loads  load.Warehouse
 	db     warehouse.Database
 	loader *load.Loader
 	dir    string
@@ -78,7 +77,7 @@ func onEach(t *testing.T, test func(p *place)) {
 				t.Fatal(err)
 			}
 			w, db := k.open(t)
-			test(&place{T: t, kind: k.name, lake: l, loads: w, db: db, loader: load.New(l, w, load.Options{BatchBytes: 2000}), dir: t.TempDir()})
+			test(&place{T: t, kind: k.name, lake: l, db: db, loader: load.New(l, w, load.Options{BatchBytes: 2000}), dir: t.TempDir()})
 		})
 	}
 }
