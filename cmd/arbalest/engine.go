@@ -30,7 +30,7 @@ type operator interface {
 	Verify(ctx context.Context, show func(progress)) (archive.Report, error)
 	// Rebuild makes tables again from the store, all if none is named, beside those
 	// that are there.
-	Rebuild(ctx context.Context, tables []string, show func(progress)) (syncReport, error)
+	Rebuild(ctx context.Context, r rebuildRequest, show func(progress)) (rebuildReport, error)
 	// Try says what other definitions would make of the events of the store.
 	Try(ctx context.Context, r trialRequest, show func(progress)) (trialReport, error)
 	// Compact merges the objects of what is closed.

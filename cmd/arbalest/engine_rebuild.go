@@ -16,28 +16,32 @@ import (
 
 // Rebuild implements operator. The tables are made beside the live ones, a batch at
 // a time, between which others work on the place.
-func (e *engine) Rebuild(ctx context.Context, tables []string, show func(progress)) (syncReport, error) {
+func (e *engine) Rebuild(ctx context.Context, q rebuildRequest, show func(progress)) (report rebuildReport, err error) {
 	if !e.rebuilding.TryLock() {
-		return syncReport{}, fmt.Errorf("%w: another rebuild is running: wait for it", arbalest.ErrBusy)
+		return report, fmt.Errorf("%w: another rebuild is running: wait for it", arbalest.ErrBusy)
 	}
 	defer e.rebuilding.Unlock()
 	start := time.Now()
-	events, err := e.eventsOf(ctx, tables)
+	events, err := e.eventsOf(ctx, q.Tables)
 	if err != nil {
-		return syncReport{}, err
+		return report, err
 	}
 	r, err := e.loader.Rebuild(ctx, events)
 	if err != nil {
-		return syncReport{}, err
+		return report, err
 	}
-	b := &rebuilding{engine: e, Rebuild: r, tables: slices.Collect(maps.Keys(events)), show: show, byTable: map[string]int{}}
+	b := &rebuilding{engine: e, Rebuild: r, tables: slices.Collect(maps.Keys(events)), diff: q.Diff, keep: q.Diff && !q.Swap, show: show, byTable: map[string]int{}}
 	if err := b.measure(ctx); err != nil {
-		return syncReport{}, err
+		return report, err
 	}
-	for !b.swapped {
+	for !b.done {
 		if err := b.once(ctx); err != nil {
 			return b.report, err
 		}
+	}
+	if b.keep {
+		b.report.Seconds = time.Since(start).Seconds()
+		return b.report, nil
 	}
 	e.work.Lock()
 	defer e.work.Unlock()
@@ -55,12 +59,13 @@ func (e *engine) Rebuild(ctx context.Context, tables []string, show func(progres
 type rebuilding struct {
 	*engine
 	*load.Rebuild
-	tables      []string // nil is all
-	show        func(progress)
-	done, total int64 // events
-	report      syncReport
-	byTable     map[string]int // of the report's
-	swapped     bool
+	tables         []string // nil is all
+	diff, keep     bool     // say what differs; swap nothing
+	show           func(progress)
+	decoded, total int64 // events
+	report         rebuildReport
+	byTable        map[string]int // of the report's
+	done           bool
 }
 
 // measure finds out how much there is to do, and what a rebuild before this one
@@ -74,7 +79,7 @@ func (b *rebuilding) measure(ctx context.Context) error {
 		}
 		where = " WHERE table_name IN (" + strings.Join(names, ", ") + ")"
 	}
-	for journal, n := range map[string]*int64{"journal" + where: &b.total, "rebuild_journal": &b.done} {
+	for journal, n := range map[string]*int64{"journal" + where: &b.total, "rebuild_journal": &b.decoded} {
 		err := b.database.Query(ctx, "SELECT CAST(sum(stored) AS BIGINT) FROM arbalest."+journal, func(v []any) error {
 			*n, _ = v[0].(int64)
 			return nil
@@ -97,18 +102,24 @@ func (b *rebuilding) once(ctx context.Context) error {
 	}
 	for _, t := range result.Tables {
 		b.report.add(b.byTable, t)
-		b.done += t.Stored
+		b.decoded += t.Stored
 	}
-	b.show(progress{Stage: "rebuild", Done: b.done, Total: max(b.done, b.total), Unit: "events"})
+	b.show(progress{Stage: "rebuild", Done: b.decoded, Total: max(b.decoded, b.total), Unit: "events"})
 	if !result.Idle {
 		return nil
 	}
-	err = b.Swap(ctx)
+	if err = b.Ready(ctx); err == nil && b.diff {
+		b.report.Diff, err = b.compare(ctx)
+	}
+	if err == nil && !b.keep {
+		err = b.Swap(ctx)
+	}
 	if errors.Is(err, arbalest.ErrExists) {
 		// The live tables have come further meanwhile, or have yet to come so far.
 		return b.loadAll(ctx, &syncReport{}, func(progress) {})
 	}
-	b.swapped = err == nil
+	b.done = err == nil
+	b.report.Swapped = b.done && !b.keep
 	return err
 }
 

@@ -71,7 +71,7 @@ func TestRebuildByTheCurrentDefinition(t *testing.T) {
 	// It is stopped after two batches, and goes on.
 	ctx, stop := context.WithCancel(t.Context())
 	steps := 0
-	_, err := e.Rebuild(ctx, []string{"order"}, func(progress) {
+	_, err := e.Rebuild(ctx, rebuildRequest{Tables: []string{"order"}}, func(progress) {
 		if steps++; steps == 2 {
 			stop()
 		}
@@ -83,7 +83,7 @@ func TestRebuildByTheCurrentDefinition(t *testing.T) {
 		t.Errorf("the live table has %s", got)
 	}
 	var shown []progress
-	r, err := e.Rebuild(t.Context(), []string{"order"}, func(p progress) { shown = append(shown, p) })
+	r, err := e.Rebuild(t.Context(), rebuildRequest{Tables: []string{"order"}}, func(p progress) { shown = append(shown, p) })
 	if err != nil || r.err() != nil {
 		t.Fatal(err, r.err())
 	}
@@ -100,10 +100,10 @@ func TestRebuildByTheCurrentDefinition(t *testing.T) {
 	if err != nil || len(tables.Tables) != 2 {
 		t.Errorf("%+v, %v", tables, err)
 	}
-	if r, err = e.Rebuild(t.Context(), nil, quiet); err != nil || r.Loaded != 22 {
+	if r, err = e.Rebuild(t.Context(), rebuildRequest{}, quiet); err != nil || r.Loaded != 22 {
 		t.Errorf("rebuild of all: %+v, %v", r, err)
 	}
-	if _, err = e.Rebuild(t.Context(), []string{"order", "none"}, quiet); !errors.Is(err, arbalest.ErrUnknown) {
+	if _, err = e.Rebuild(t.Context(), rebuildRequest{Tables: []string{"order", "none"}}, quiet); !errors.Is(err, arbalest.ErrUnknown) {
 		t.Errorf("rebuild of an unknown table: %v", err)
 	}
 }

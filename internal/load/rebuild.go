@@ -81,11 +81,10 @@ func (r *Rebuild) Once(ctx context.Context) (Result, error) {
 	return r.loader.Once(ctx)
 }
 
-// Swap puts the tables in the place of the live ones, in one transaction. The error
-// wraps arbalest.ErrExists if the live tables have come further, or are behind:
-// load, and try again. It wraps arbalest.ErrUnavailable if a table could not be
-// made, and then all is as it was.
-func (r *Rebuild) Swap(ctx context.Context) error {
+// Ready holds that the tables could be swapped now. The error wraps
+// arbalest.ErrExists if the live tables have come further, or are behind: load, and
+// try again. It wraps arbalest.ErrUnavailable if a table could not be made.
+func (r *Rebuild) Ready(ctx context.Context) error {
 	p, err := r.shadow.Progress(ctx)
 	if err != nil {
 		return err
@@ -93,6 +92,19 @@ func (r *Rebuild) Swap(ctx context.Context) error {
 	for _, table := range slices.Sorted(maps.Keys(p.Stalled)) {
 		s := p.Stalled[table]
 		return fmt.Errorf("%w: table %s cannot be made again, at commit %d: %s; the live tables are as they were: mend that, or rebuild others by their names", arbalest.ErrUnavailable, table, s.Commit+1, s.Reason)
+	}
+	live, err := r.live.Progress(ctx)
+	if err == nil && live.Cursor != p.Cursor {
+		err = fmt.Errorf("%w: the tables beside are at commit %d and the live ones at %d", arbalest.ErrExists, p.Commit, live.Commit)
+	}
+	return err
+}
+
+// Swap puts the tables in the place of the live ones, in one transaction, or changes
+// nothing. The errors are those of Ready.
+func (r *Rebuild) Swap(ctx context.Context) error {
+	if err := r.Ready(ctx); err != nil {
+		return err
 	}
 	return r.live.Swap(ctx, r.tables...)
 }

@@ -39,7 +39,7 @@ type Example struct {
 	Object arbalest.Key `json:"object"`
 	Line   int64        `json:"line"`
 	ID     string       `json:"id,omitempty"`
-	Value  string       `json:"value"` // JSON
+	Value  string       `json:"value"`  // JSON
 	Reason string       `json:"reason"` // it says the value, too
 }
 
