@@ -57,14 +57,15 @@ func (e *remoteError) Unwrap() error {
 
 // A request is what a command asks for.
 type request struct {
-	SQL    string   `json:"sql,omitempty"`
-	Tables []string `json:"tables,omitempty"`
+	SQL string `json:"sql,omitempty"`
 
 	Pipeline pipelineRequest `json:"pipeline"`
 	Model    modelRequest    `json:"model"`
 	Event    eventRequest    `json:"event"`
 	Table    tableRequest    `json:"table"`
 	Runs     pipeline.Filter `json:"runs"`
+	Trial    trialRequest    `json:"trial"`
+	Rebuild  rebuildRequest  `json:"rebuild"`
 }
 
 // A contact is DIR/serve.json.
@@ -95,7 +96,10 @@ func listenControl(op operator, file, capture string) (*control, error) {
 	mux.HandleFunc("POST /sync", c.handle(func(ctx context.Context, _ request, s *stream) (any, error) { return op.Sync(ctx, s.show) }))
 	mux.HandleFunc("POST /verify", c.handle(func(ctx context.Context, _ request, s *stream) (any, error) { return op.Verify(ctx, s.show) }))
 	mux.HandleFunc("POST /status", c.handle(func(ctx context.Context, _ request, _ *stream) (any, error) { return op.Status(ctx) }))
-	mux.HandleFunc("POST /rebuild", c.handle(func(ctx context.Context, r request, s *stream) (any, error) { return op.Rebuild(ctx, r.Tables, s.show) }))
+	mux.HandleFunc("POST /rebuild", c.handle(func(ctx context.Context, r request, s *stream) (any, error) {
+		return op.Rebuild(ctx, r.Rebuild, s.show)
+	}))
+	mux.HandleFunc("POST /try", c.handle(func(ctx context.Context, r request, s *stream) (any, error) { return op.Try(ctx, r.Trial, s.show) }))
 	mux.HandleFunc("POST /compact", c.handle(func(ctx context.Context, _ request, s *stream) (any, error) { return op.Compact(ctx, s.show) }))
 	mux.HandleFunc("POST /run", c.handle(func(ctx context.Context, r request, s *stream) (any, error) { return op.Run(ctx, r.Pipeline, s.show) }))
 	mux.HandleFunc("POST /validate", c.handle(func(ctx context.Context, r request, s *stream) (any, error) {

@@ -10,6 +10,7 @@ import (
 
 	"arbalest"
 	"arbalest/internal/capture"
+	"arbalest/internal/load"
 	"arbalest/internal/policy"
 )
 
@@ -40,8 +41,8 @@ func (c config) tables() (declared []arbalest.Table, err error) {
 		if t.Name == "" {
 			t.Name = t.Event.Table()
 		}
-		if t.Name != arbalest.EventName(t.Name).Table() {
-			return nil, bad(fmt.Errorf("%w: table %q: use lower-case letters, digits and _", arbalest.ErrInvalid, t.Name), "table")
+		if t.Name != arbalest.EventName(t.Name).Table() || load.LiveName(t.Name) != t.Name {
+			return nil, bad(fmt.Errorf("%w: table %q: use lower-case letters, digits and _, and another beginning than %s", arbalest.ErrInvalid, t.Name, load.BesidePrefix), "table")
 		}
 		for i, column := range e.Columns {
 			col, err := column.column()

@@ -28,8 +28,11 @@ type operator interface {
 	Query(ctx context.Context, sql string, to rowSink) error
 	// Verify compares store and warehouse; that they differ is in the report.
 	Verify(ctx context.Context, show func(progress)) (archive.Report, error)
-	// Rebuild makes tables again from the store, all if none is named.
-	Rebuild(ctx context.Context, tables []string, show func(progress)) (syncReport, error)
+	// Rebuild makes tables again from the store, all if none is named, beside those
+	// that are there.
+	Rebuild(ctx context.Context, r rebuildRequest, show func(progress)) (rebuildReport, error)
+	// Try says what other definitions would make of the events of the store.
+	Try(ctx context.Context, r trialRequest, show func(progress)) (trialReport, error)
 	// Compact merges the objects of what is closed.
 	Compact(ctx context.Context, show func(progress)) (compactReport, error)
 	// Run runs a pipeline and all that it requires; that it failed is in the
@@ -109,6 +112,7 @@ type engine struct {
 	loader     *load.Loader
 	work       sync.Mutex // one sort or load at a time
 	building   sync.Mutex // one pass over the models at a time
+	rebuilding sync.Mutex // one rebuild at a time
 }
 
 // openLake opens a place's store only, which any number of processes may.
@@ -212,14 +216,7 @@ func (e *engine) loadAll(ctx context.Context, r *syncReport, show func(progress)
 			return nil
 		}
 		for _, t := range result.Tables {
-			i, ok := byTable[t.Table]
-			if !ok {
-				i = len(r.Tables)
-				byTable[t.Table] = i
-				r.Tables = append(r.Tables, load.TableResult{Table: t.Table})
-			}
-			r.Tables[i].Counts.Add(t.Counts)
-			r.Counts.Add(t.Counts)
+			r.add(byTable, t)
 		}
 		show(progress{Stage: "load", Done: r.Stored, Unit: "events"})
 	}
@@ -229,45 +226,6 @@ func (e *engine) loadAll(ctx context.Context, r *syncReport, show func(progress)
 func (e *engine) Land(ctx context.Context) error {
 	_, err := e.lake.Landing(ctx)
 	return err
-}
-
-// Rebuild implements operator.
-func (e *engine) Rebuild(ctx context.Context, tables []string, show func(progress)) (syncReport, error) {
-	e.work.Lock()
-	defer e.work.Unlock()
-	if err := e.knows(ctx, tables); err != nil {
-		return syncReport{}, err
-	}
-	for {
-		err := e.warehouse.Reset(ctx, tables...)
-		if errors.Is(err, arbalest.ErrExists) && ctx.Err() == nil {
-			continue // another loader wrote at the same time
-		}
-		if err != nil {
-			return syncReport{}, err
-		}
-		break
-	}
-	e.loader.Wake()
-	return e.sync(ctx, show)
-}
-
-// knows refuses tables that are not in the warehouse.
-func (e *engine) knows(ctx context.Context, tables []string) error {
-	there, err := e.warehouse.Tables(ctx)
-	if err != nil {
-		return err
-	}
-	known := map[string]bool{}
-	for _, t := range there {
-		known[t.Name] = true
-	}
-	for _, t := range tables {
-		if !known[t] {
-			return fmt.Errorf("%w: table %s: see the tables with arbalest status", arbalest.ErrUnknown, t)
-		}
-	}
-	return nil
 }
 
 // Query implements operator.

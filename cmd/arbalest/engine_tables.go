@@ -81,6 +81,9 @@ func (e *engine) tables(ctx context.Context) (map[string]*tableLine, error) {
 	err := e.database.Query(ctx, tablesSQL, func(v []any) error {
 		l := &tableLine{Kind: "table"}
 		l.Table, _ = v[0].(string)
+		if load.LiveName(l.Table) != l.Table {
+			return nil // it is being made beside the one of its name
+		}
 		if kind, _ := v[1].(string); kind == "VIEW" {
 			l.Kind, l.view = "view", true
 		}

@@ -76,7 +76,7 @@ func TestInvariant7TheBooksBalance(t *testing.T) {
 	if r, err := e.Verify(ctx, func(progress) {}); err != nil || r.Err() != nil {
 		t.Error(err, r.Err())
 	}
-	if _, err := e.Rebuild(ctx, []string{"order"}, func(progress) {}); err != nil {
+	if _, err := e.Rebuild(ctx, rebuildRequest{Tables: []string{"order"}}, func(progress) {}); err != nil {
 		t.Fatal(err)
 	}
 	want("rebuilt", 22, 4, 15, 5, 2)

@@ -62,24 +62,29 @@ type definitions map[arbalest.EventName]policy.Definition
 
 // readDefinitions reads a file of definitions, which may be an arbalest.yaml.
 func readDefinitions(file string) (definitions, error) {
+	c, err := readDefined(file)
+	if err != nil {
+		return nil, err
+	}
+	return c.definitions()
+}
+
+// readDefined reads a file of definitions as a configuration.
+func readDefined(file string) (c config, err error) {
 	b, err := os.ReadFile(file)
 	if err != nil {
-		return nil, fmt.Errorf("read definitions: %w", err)
+		return c, fmt.Errorf("read definitions: %w", err)
 	}
-	var c config
 	if err := strict.Unmarshal("definitions", file, b, &c); err != nil {
-		return nil, err
+		return c, err
 	}
 	if c.Privacy.Key == "" {
 		c.Privacy.Key = "${KEY}" // it is in arbalest.yaml
 	}
 	if err := c.noteEvents(file, b, c.Events); err != nil {
-		return nil, err
+		return c, err
 	}
-	if err := c.checkEvents(); err != nil {
-		return nil, err
-	}
-	return c.definitions()
+	return c, c.checkEvents()
 }
 
 // definitions returns all definitions.

@@ -98,8 +98,8 @@ func (s *servant) Sync(ctx context.Context, show func(progress)) (r syncReport, 
 }
 
 // Rebuild implements operator.
-func (s *servant) Rebuild(ctx context.Context, tables []string, show func(progress)) (r syncReport, err error) {
-	err = s.ask(ctx, "/rebuild", request{Tables: tables}, &r, show, nil)
+func (s *servant) Rebuild(ctx context.Context, q rebuildRequest, show func(progress)) (r rebuildReport, err error) {
+	err = s.ask(ctx, "/rebuild", request{Rebuild: q}, &r, show, nil)
 	return r, err
 }
 

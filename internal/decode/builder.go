@@ -102,7 +102,9 @@ func (b *builder) line(line []byte, object int32, number int64) {
 		b.corrupt(line, reason, before)
 	case b.refusal != nil:
 		b.takeBack()
-		b.errors = append(b.errors[:before], *b.refusal)
+		if !b.decoder.every {
+			b.errors = append(b.errors[:before], *b.refusal)
+		}
 	default:
 		b.objects[b.rows], b.lines[b.rows] = object, number
 		b.rows++

@@ -32,6 +32,7 @@ type Decoder struct {
 	open     int
 	inferred bool
 	bare     bool      // lines are documents, not stored events
+	every    bool      // each value that does not fit is an error of its own
 	pool     sync.Pool // of *builder
 }
 
@@ -60,6 +61,14 @@ func NewDecoder(t arbalest.Table) *Decoder {
 		d.open = max(maxColumns-len(t.Columns), 0)
 	}
 	d.plant(len(arbalest.SystemColumns))
+	return d
+}
+
+// NewTrial returns a decoder that tells of every value which does not fit: where a
+// line cannot be loaded each such value is an error of its own, one after the other.
+func NewTrial(t arbalest.Table) *Decoder {
+	d := NewDecoder(t)
+	d.every = true
 	return d
 }
 

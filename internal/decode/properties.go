@@ -203,6 +203,8 @@ func (b *builder) misfit(i int, n *node, text []byte) bool {
 	switch {
 	case e.Loaded:
 		b.errors = append(b.errors, e)
+	case b.decoder.every:
+		b.errors, b.refusal = append(b.errors, e), &e
 	case b.refusal == nil:
 		b.refusal = &e
 	case len(b.refusal.Reason) < maxReasons:

@@ -3,6 +3,7 @@ package duckdb
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"arbalest"
 )
@@ -10,26 +11,44 @@ import (
 // booksFormat is the version of schema arbalest that this program writes.
 const booksFormat = 1
 
-// booksSchema makes schema arbalest. Times are UTC. In cursor the row without
-// a table_name is the cursor of all tables but those that have a row of their
-// own. In journal a row without a table_name counts rejections.
-var booksSchema = [...]string{
-	`CREATE SCHEMA IF NOT EXISTS arbalest`,
-	`CREATE TABLE IF NOT EXISTS arbalest.format (version INTEGER)`,
-	`CREATE TABLE IF NOT EXISTS arbalest.cursor (table_name VARCHAR, "commit" BIGINT, objects BIGINT, event VARCHAR, since TIMESTAMP, reason VARCHAR)`,
-	`CREATE TABLE IF NOT EXISTS arbalest.tables (table_name VARCHAR, event VARCHAR, version INTEGER, created_at TIMESTAMP)`,
-	`CREATE TABLE IF NOT EXISTS arbalest.journal ("commit" BIGINT, table_name VARCHAR, event VARCHAR, hour TIMESTAMP, objects BIGINT,
-		stored BIGINT, rejected BIGINT, loaded BIGINT, repeats BIGINT, conflicts BIGINT, errors BIGINT, loaded_at TIMESTAMP)`,
-	`CREATE TABLE IF NOT EXISTS arbalest.load_errors (table_name VARCHAR, "commit" BIGINT, object VARCHAR, line BIGINT, event_id VARCHAR, event_time TIMESTAMP,
-		column_name VARCHAR, value VARCHAR, reason VARCHAR, loaded BOOLEAN, loaded_at TIMESTAMP)`,
-	`CREATE TABLE IF NOT EXISTS arbalest.conflicts (table_name VARCHAR, event_id VARCHAR, event_time TIMESTAMP, kept_hash VARCHAR, other_hash VARCHAR,
-		object VARCHAR, line BIGINT, "commit" BIGINT, loaded_at TIMESTAMP)`,
-	`CREATE VIEW IF NOT EXISTS arbalest.books AS SELECT event, hour,
+// besideBooks is what the names of books begin with that are of tables beside the
+// live ones.
+const besideBooks = "rebuild_"
+
+// bookTables makes the books that loading writes, of names that begin so. Times are
+// UTC. In cursor the row without a table_name is the cursor of all tables but those
+// that have a row of their own. In journal a row without a table_name counts
+// rejections.
+func bookTables(books string) []string {
+	statements := []string{
+		`cursor (table_name VARCHAR, "commit" BIGINT, objects BIGINT, event VARCHAR, since TIMESTAMP, reason VARCHAR)`,
+		`tables (table_name VARCHAR, event VARCHAR, version INTEGER, created_at TIMESTAMP)`,
+		`journal ("commit" BIGINT, table_name VARCHAR, event VARCHAR, hour TIMESTAMP, objects BIGINT,
+			stored BIGINT, rejected BIGINT, loaded BIGINT, repeats BIGINT, conflicts BIGINT, errors BIGINT, loaded_at TIMESTAMP)`,
+		`load_errors (table_name VARCHAR, "commit" BIGINT, object VARCHAR, line BIGINT, event_id VARCHAR, event_time TIMESTAMP,
+			column_name VARCHAR, value VARCHAR, reason VARCHAR, loaded BOOLEAN, loaded_at TIMESTAMP)`,
+		`conflicts (table_name VARCHAR, event_id VARCHAR, event_time TIMESTAMP, kept_hash VARCHAR, other_hash VARCHAR,
+			object VARCHAR, line BIGINT, "commit" BIGINT, loaded_at TIMESTAMP)`,
+	}
+	for i := range statements {
+		statements[i] = "CREATE TABLE IF NOT EXISTS arbalest." + books + statements[i]
+	}
+	return statements
+}
+
+// schemaBegin and schemaEnd make the rest of schema arbalest, before and after the
+// bookTables.
+var (
+	schemaBegin = []string{
+		`CREATE SCHEMA IF NOT EXISTS arbalest`,
+		`CREATE TABLE IF NOT EXISTS arbalest.format (version INTEGER)`,
+	}
+	schemaEnd = `CREATE VIEW IF NOT EXISTS arbalest.books AS SELECT event, hour,
 		(sum(stored) + sum(rejected))::BIGINT AS received, sum(stored)::BIGINT AS stored, sum(rejected)::BIGINT AS rejected,
 		sum(loaded)::BIGINT AS loaded, sum(repeats)::BIGINT AS repeats, sum(conflicts)::BIGINT AS conflicts, sum(errors)::BIGINT AS errors,
 		(sum(stored) - sum(loaded) - sum(repeats) - sum(errors))::BIGINT AS not_loaded
-		FROM arbalest.journal GROUP BY event, hour`,
-}
+		FROM arbalest.journal GROUP BY event, hour`
+)
 
 // makeBooks makes schema arbalest if it is not there, with a zero cursor. The
 // error wraps arbalest.ErrNewer if a newer arbalest made it.
@@ -50,7 +69,7 @@ func (w *Warehouse) makeBooks(ctx context.Context) error {
 		return nil
 	}
 	return w.transact(ctx, func(tx *transaction) error {
-		for _, statement := range booksSchema {
+		for _, statement := range slices.Concat(schemaBegin, bookTables(""), []string{schemaEnd}) {
 			if err := tx.exec(statement); err != nil {
 				return err
 			}

@@ -162,3 +162,101 @@ func TestLoadCancelled(t *testing.T) {
 func loadErrorOf(commit arbalest.Seq) decode.LoadError {
 	return decode.LoadError{Line: crashRows + 1, ID: fmt.Sprint(commit), Reason: "bad"}
 }
+
+// TestInvariant3RebuildKilled kills a process that rebuilds a table again and again,
+// at random moments, and holds that the table is whole: all its rows are of one
+// rebuild, and the journal is theirs.
+func TestInvariant3RebuildKilled(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "w.duckdb")
+	random := rand.New(rand.NewPCG(rand.Uint64(), 0))
+	rebuilds, unfinished := map[string]bool{}, 0
+	for round := range 8 {
+		c := child(t, "TestRebuildInChild", "REBUILD_IN="+path)
+		out, err := c.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		lines := bufio.NewScanner(out)
+		// Half the time it dies in a swap, or near one.
+		for swaps := round % 4; lines.Scan(); {
+			if strings.Contains(lines.Text(), "swapping") {
+				swaps--
+			}
+			if swaps <= 1 && strings.Contains(lines.Text(), []string{"swapping", "rebuilding"}[round%2]) {
+				break
+			}
+		}
+		time.Sleep(time.Duration(random.IntN([]int{60, 1500}[round%2])) * time.Millisecond)
+		if err := c.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		_ = c.Wait() // killed
+		w := mustOpen(t, path, Options{})
+		got := mustQuery(t, w, "SELECT count(*), count(DISTINCT event_id), count(DISTINCT v), min(v), (SELECT sum(loaded)::BIGINT FROM arbalest.journal), (SELECT count(*) FROM arbalest.journal), (SELECT count(*) FROM arbalest.load_errors) FROM crashed")[0]
+		n := 2 * crashRows
+		if want := fmt.Sprintf("[%d %d 1 %s %d 2 2]", n, n, got[3], n); fmt.Sprint(got) != want {
+			t.Errorf("round %d: warehouse has %s, want %s", round, got, want)
+		}
+		rebuilds[got[3]] = true
+		if len(mustQuery(t, w, "SELECT 1 FROM duckdb_tables() WHERE table_name = 'rebuild_cursor'")) > 0 {
+			unfinished++
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Logf("%d different tables were seen, and %d unfinished rebuilds", len(rebuilds), unfinished)
+	if len(rebuilds) < 2 {
+		t.Error("no rebuild was done")
+	}
+}
+
+// TestRebuildInChild is TestInvariant3RebuildKilled's process: it rebuilds until it is
+// killed. All rows of a rebuild have its own text.
+func TestRebuildInChild(t *testing.T) {
+	path := os.Getenv("REBUILD_IN")
+	if path == "" {
+		t.Skip("for TestInvariant3RebuildKilled")
+	}
+	w := mustOpen(t, path, Options{})
+	at := func(commit arbalest.Seq) load.Progress {
+		return load.Progress{Cursor: load.Cursor{Commit: commit}}
+	}
+	batch := func(commit arbalest.Seq, text string) load.TableBatch {
+		rows := make([]warehousetest.Row, crashRows)
+		for i := range rows {
+			rows[i] = warehousetest.Row{ID: fmt.Sprintf("%d-%d", commit, i), Time: "2015-08-18T06:00:00Z", Values: []any{text}}
+		}
+		b := warehousetest.Batch(warehousetest.Declared("crashed", warehousetest.Col("v", "VARCHAR(MAX)")), 8000, warehousetest.Object{Commit: commit, Rows: rows})
+		b.Chunks[0].Errors = append(b.Chunks[0].Errors, loadErrorOf(commit))
+		b.Objects[0].Events++
+		return b
+	}
+	p, err := w.Progress(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for commit := p.Commit + 1; commit <= 2; commit++ {
+		mustLoad(t, w, commit, batch(commit, "at first"))
+	}
+	for i := 0; ; i++ {
+		fmt.Println("rebuilding")
+		plan := fmt.Sprintf("%d, %d", os.Getpid(), i)
+		shadow, err := w.Beside(t.Context(), plan)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for commit := arbalest.Seq(1); commit <= 2; commit++ {
+			if _, err := shadow.Load(t.Context(), at(commit-1), load.Batch{Tables: []load.TableBatch{batch(commit, plan)}, Next: at(commit)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		fmt.Println("swapping")
+		if err := w.Swap(t.Context(), "crashed"); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

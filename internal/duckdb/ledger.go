@@ -22,16 +22,16 @@ func writeLedger(tx *transaction, s *scanner, l *load.Ledger) error {
 	}
 	src, err := s.open([]int{l.Rows}, sources)
 	if err != nil {
-		return fmt.Errorf("write arbalest.%s: %w", l.Table, err)
+		return fmt.Errorf("write %s: %w", tx.book(l.Table), err)
 	}
 	defer src.close()
 	list := strings.Join(names, ", ")
-	n, err := tx.count(fmt.Sprintf(`INSERT INTO arbalest.%s (%s) SELECT %s FROM %s`, l.Table, list, list, src.from()))
+	n, err := tx.count(fmt.Sprintf(`INSERT INTO %s (%s) SELECT %s FROM %s`, tx.book(l.Table), list, list, src.from()))
 	if err != nil {
-		return fmt.Errorf("write arbalest.%s: %w", l.Table, err)
+		return fmt.Errorf("write %s: %w", tx.book(l.Table), err)
 	}
 	if n != int64(l.Rows) {
-		return fmt.Errorf("%w: wrote %d of %d rows of arbalest.%s", arbalest.ErrCorrupt, n, l.Rows, l.Table)
+		return fmt.Errorf("%w: wrote %d of %d rows of %s", arbalest.ErrCorrupt, n, l.Rows, tx.book(l.Table))
 	}
 	return nil
 }

@@ -32,6 +32,11 @@ type loading struct {
 // in it, arbalest.ErrBusy and arbalest.ErrUnavailable that the machine could
 // not. Each leaves the warehouse as it was.
 func (w *Warehouse) Load(ctx context.Context, prev load.Progress, b load.Batch) ([]load.Counts, error) {
+	return w.load(ctx, "", prev, b)
+}
+
+// load adds a batch to the tables that it names, with their books.
+func (w *Warehouse) load(ctx context.Context, books string, prev load.Progress, b load.Batch) ([]load.Counts, error) {
 	release, err := w.hold(ctx)
 	if err != nil {
 		return nil, err
@@ -42,6 +47,10 @@ func (w *Warehouse) Load(ctx context.Context, prev load.Progress, b load.Batch) 
 	}
 	var counts []load.Counts
 	err = w.transact(ctx, func(tx *transaction) error {
+		tx.books = books
+		if err := tx.holdsBooks(); err != nil {
+			return err
+		}
 		counts = make([]load.Counts, 0, len(b.Tables))
 		if err := tx.advance(prev, b.Next); err != nil {
 			return err
@@ -56,7 +65,7 @@ func (w *Warehouse) Load(ctx context.Context, prev load.Progress, b load.Batch) 
 		for i := range b.Tables {
 			c, err := l.table(&b.Tables[i])
 			if err != nil {
-				return tableError(b.Tables[i].Table.Name, err)
+				return tableError(load.LiveName(b.Tables[i].Table.Name), err)
 			}
 			counts = append(counts, c)
 		}

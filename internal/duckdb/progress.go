@@ -17,7 +17,7 @@ func (w *Warehouse) Progress(ctx context.Context) (load.Progress, error) {
 		return load.Progress{}, fmt.Errorf("read cursor: %w", loadError(ctx, err))
 	}
 	defer conn.Close()
-	return (&transaction{ctx, ctx.Err, conn}).progress()
+	return (&transaction{ctx, ctx.Err, conn, ""}).progress()
 }
 
 func (tx *transaction) progress() (p load.Progress, err error) {
@@ -37,7 +37,7 @@ func (tx *transaction) progress() (p load.Progress, err error) {
 		}
 		p.Stalled[table.String] = load.Stall{Cursor: c, Event: arbalest.EventName(event.String), Since: since.Time, Reason: reason.String}
 		return nil
-	}, `SELECT table_name, "commit", objects, event, since, reason FROM arbalest.cursor`)
+	}, `SELECT table_name, "commit", objects, event, since, reason FROM `+tx.book("cursor"))
 	if err != nil {
 		return p, fmt.Errorf("read cursor: %w", err)
 	}
@@ -56,12 +56,12 @@ func (tx *transaction) advance(prev, next load.Progress) error {
 		return fmt.Errorf("%w: cursor is at commit %d and %d objects, not at %d and %d", arbalest.ErrExists,
 			have.Commit, have.Objects, prev.Commit, prev.Objects)
 	}
-	n, err := tx.count(`UPDATE arbalest.cursor SET "commit" = ?, objects = ? WHERE table_name IS NULL`, int64(next.Commit), int64(next.Objects))
+	n, err := tx.count(`UPDATE `+tx.book("cursor")+` SET "commit" = ?, objects = ? WHERE table_name IS NULL`, int64(next.Commit), int64(next.Objects))
 	if err != nil {
 		return fmt.Errorf("move cursor: %w", err)
 	}
 	if n != 1 {
-		return fmt.Errorf("%w: arbalest.cursor has %d rows without a table_name, not one", arbalest.ErrCorrupt, n)
+		return fmt.Errorf("%w: %s has %d rows without a table_name, not one", arbalest.ErrCorrupt, tx.book("cursor"), n)
 	}
 	return tx.stall(have.Stalled, next.Stalled)
 }
@@ -72,7 +72,7 @@ func (tx *transaction) stall(have, want map[string]load.Stall) error {
 		if t, ok := want[table]; ok && t == s {
 			continue
 		}
-		if err := tx.exec(`DELETE FROM arbalest.cursor WHERE table_name = ?`, table); err != nil {
+		if err := tx.exec(`DELETE FROM `+tx.book("cursor")+` WHERE table_name = ?`, table); err != nil {
 			return fmt.Errorf("move cursor of %s: %w", table, err)
 		}
 	}
@@ -80,7 +80,7 @@ func (tx *transaction) stall(have, want map[string]load.Stall) error {
 		if t, ok := have[table]; ok && t == s {
 			continue
 		}
-		err := tx.exec(`INSERT INTO arbalest.cursor VALUES (?, ?, ?, ?, make_timestamp(?), ?)`,
+		err := tx.exec(`INSERT INTO `+tx.book("cursor")+` VALUES (?, ?, ?, ?, make_timestamp(?), ?)`,
 			table, int64(s.Commit), int64(s.Objects), string(s.Event), s.Since.UnixMicro(), s.Reason)
 		if err != nil {
 			return fmt.Errorf("move cursor of %s: %w", table, err)

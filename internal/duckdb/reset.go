@@ -15,24 +15,20 @@ import (
 // arbalest.ErrUnknown if the warehouse never heard of a table, and
 // arbalest.ErrExists if a loader wrote at the same time.
 func (w *Warehouse) Reset(ctx context.Context, tables ...string) error {
-	release, err := w.hold(ctx)
-	if err != nil {
-		return err
-	}
-	defer release()
-	w.known = nil
-	w.recent.forget()
-	return w.transact(ctx, func(tx *transaction) error {
+	return w.reset(ctx, func(tx *transaction) error {
 		have, err := tx.progress()
 		if err != nil {
 			return err
 		}
+		if len(tables) == 0 {
+			if err := tx.clear(have); err != nil {
+				return err
+			}
+			return tx.advance(have, load.Progress{})
+		}
 		events, err := tx.events(have)
 		if err != nil {
 			return err
-		}
-		if len(tables) == 0 {
-			return tx.resetAll(have, events)
 		}
 		next, err := have.Reset(tables, events, tx.resetTable)
 		if err != nil {
@@ -40,6 +36,18 @@ func (w *Warehouse) Reset(ctx context.Context, tables ...string) error {
 		}
 		return tx.advance(have, next)
 	})
+}
+
+// reset runs do in a transaction that may change tables which Load knows.
+func (w *Warehouse) reset(ctx context.Context, do func(*transaction) error) error {
+	release, err := w.hold(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
+	w.known = nil
+	w.recent.forget()
+	return w.transact(ctx, do)
 }
 
 // events returns the events of the tables that the warehouse has heard of: it
@@ -67,24 +75,29 @@ func (tx *transaction) resetTable(table string) error {
 	if err := tx.exec("DROP TABLE IF EXISTS " + tableName(table)); err != nil {
 		return err
 	}
-	for _, books := range []string{"journal", "load_errors", "conflicts", "tables"} {
-		if err := tx.exec("DELETE FROM arbalest."+books+" WHERE table_name = ?", table); err != nil {
+	for _, book := range bookedTables {
+		if err := tx.exec("DELETE FROM "+tx.book(book)+" WHERE table_name = ?", table); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (tx *transaction) resetAll(have load.Progress, events map[string]arbalest.EventName) error {
+// clear drops all tables that Load made, and empties the books.
+func (tx *transaction) clear(have load.Progress) error {
+	events, err := tx.events(have)
+	if err != nil {
+		return err
+	}
 	for table := range events {
 		if err := tx.exec("DROP TABLE IF EXISTS " + tableName(table)); err != nil {
 			return fmt.Errorf("reset %s: %w", table, err)
 		}
 	}
-	for _, books := range []string{"journal", "load_errors", "conflicts", "tables"} {
-		if err := tx.exec("DELETE FROM arbalest." + books); err != nil {
-			return fmt.Errorf("reset arbalest.%s: %w", books, err)
+	for _, book := range bookedTables {
+		if err := tx.exec("DELETE FROM " + tx.book(book)); err != nil {
+			return fmt.Errorf("reset %s: %w", tx.book(book), err)
 		}
 	}
-	return tx.advance(have, load.Progress{})
+	return nil
 }

@@ -136,10 +136,10 @@ func (l *loading) create(t *arbalest.Table) error {
 	if err := l.tx.exec(fmt.Sprintf("CREATE TABLE %s (%s)", tableName(t.Name), strings.Join(defs, ", "))); err != nil {
 		return fmt.Errorf("create table: %w", err)
 	}
-	if err := l.tx.exec("DELETE FROM arbalest.tables WHERE table_name = ?", t.Name); err != nil {
+	if err := l.tx.exec("DELETE FROM "+l.tx.book("tables")+" WHERE table_name = ?", load.LiveName(t.Name)); err != nil {
 		return err
 	}
-	if err := l.tx.exec("INSERT INTO arbalest.tables VALUES (?, ?, ?, make_timestamp(?))", t.Name, string(t.Event), t.Version, l.journal.At); err != nil {
+	if err := l.tx.exec("INSERT INTO "+l.tx.book("tables")+" VALUES (?, ?, ?, make_timestamp(?))", load.LiveName(t.Name), string(t.Event), t.Version, l.journal.At); err != nil {
 		return err
 	}
 	l.catalog.columns[t.Name] = have
@@ -152,12 +152,12 @@ func (l *loading) widen(tb *load.TableBatch, i int, c arbalest.Column, old arbal
 	table := tb.Table.Name
 	wide, err := load.Widest(old, stored(c.Type))
 	if err != nil {
-		return fmt.Errorf("column %s is %s in the warehouse and %s in the definition: %w: arbalest rebuild %s makes the table anew", c.Name, sqlType(old), c.Type, err, table)
+		return fmt.Errorf("column %s is %s in the warehouse and %s in the definition: %w: arbalest rebuild %s makes the table anew", c.Name, sqlType(old), c.Type, err, load.LiveName(table))
 	}
 	if load.IsInexact(stored(c.Type), wide) {
 		for _, chunk := range tb.Chunks {
 			if chunk.Rows > 0 && !load.IsExact(&chunk.Columns[i], wide) {
-				return fmt.Errorf("%w: column %s has integers in the batch that its type in the warehouse, %s, cannot hold exactly: arbalest rebuild %s makes the table anew", arbalest.ErrInvalid, c.Name, sqlType(wide), table)
+				return fmt.Errorf("%w: column %s has integers in the batch that its type in the warehouse, %s, cannot hold exactly: arbalest rebuild %s makes the table anew", arbalest.ErrInvalid, c.Name, sqlType(wide), load.LiveName(table))
 			}
 		}
 	}
@@ -172,7 +172,7 @@ func (l *loading) widen(tb *load.TableBatch, i int, c arbalest.Column, old arbal
 			return fmt.Errorf("widen column %s: %w", c.Name, err)
 		}
 		if n > 0 {
-			return fmt.Errorf("%w: column %s has %d integers that %s cannot hold exactly: arbalest rebuild %s makes the table anew", arbalest.ErrInvalid, c.Name, n, sqlType(wide), table)
+			return fmt.Errorf("%w: column %s has %d integers that %s cannot hold exactly: arbalest rebuild %s makes the table anew", arbalest.ErrInvalid, c.Name, n, sqlType(wide), load.LiveName(table))
 		}
 	}
 	if err := l.tx.exec(fmt.Sprintf("ALTER TABLE %s ALTER COLUMN %s SET DATA TYPE %s", tableName(table), ident(c.Name), sqlType(wide))); err != nil {

@@ -15,13 +15,24 @@ type transaction struct {
 	ctx     context.Context // does not end
 	stopped func() error    // why it should go no further
 	conn    *sql.Conn
+	books   string // what the names of its books begin with: besideBooks, or nothing
 }
+
+// of returns the same transaction with other books.
+func (tx *transaction) of(books string) *transaction {
+	other := *tx
+	other.books = books
+	return &other
+}
+
+// book names a book in SQL.
+func (tx *transaction) book(name string) string { return "arbalest." + tx.books + name }
 
 // transact runs do in a transaction. An error of do rolls it back, and so does
 // a cancelled context: DuckDB commits nothing after an error, and its COMMIT
 // does not say so. The caller holds the writer.
 func (w *Warehouse) transact(ctx context.Context, do func(*transaction) error) (err error) {
-	tx := &transaction{context.WithoutCancel(ctx), ctx.Err, w.writer}
+	tx := &transaction{context.WithoutCancel(ctx), ctx.Err, w.writer, ""}
 	if err := tx.exec("BEGIN TRANSACTION"); err != nil {
 		return fmt.Errorf("begin transaction: %w", err)
 	}

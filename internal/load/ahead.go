@@ -28,8 +28,8 @@ type failedTable struct {
 func (l *Loader) ahead(ctx context.Context, next Progress) {
 	to := make(chan decoded, 1)
 	l.next = to
-	split := l.split
-	go func() { to <- l.decodeFrom(ctx, next, split) }()
+	split, until := l.split, l.until
+	go func() { to <- l.decodeFrom(ctx, next, until, split) }()
 }
 
 // taken returns what follows prev: what was decoded ahead, if it is that, else
@@ -42,18 +42,22 @@ func (l *Loader) taken(ctx context.Context, prev Progress) decoded {
 			return d
 		}
 	}
-	return l.decodeFrom(ctx, prev, l.split)
+	return l.decodeFrom(ctx, prev, l.until, l.split)
 }
 
-// decodeFrom decodes the batch that follows prev.
-func (l *Loader) decodeFrom(ctx context.Context, prev Progress, split int64) decoded {
+// decodeFrom decodes the batch that follows prev, up to a place in the log (the zero
+// Cursor is its end).
+func (l *Loader) decodeFrom(ctx context.Context, prev Progress, until Cursor, split int64) decoded {
 	asleep := map[arbalest.EventName]bool{}
 	for _, stall := range prev.Stalled {
 		asleep[stall.Event] = true
 	}
-	s, err := l.gather(ctx, prev.Cursor, Cursor{}, split, func(e arbalest.EventName) bool { return !asleep[e] })
+	s, err := l.gather(ctx, prev.Cursor, until, split, func(e arbalest.EventName) bool { return !asleep[e] && (l.only == nil || l.only[e]) })
 	if err != nil {
 		return decoded{err: err}
+	}
+	if l.only != nil {
+		s.rejected = nil // the books have them
 	}
 	d := l.decodeAll(ctx, s)
 	d.from = prev

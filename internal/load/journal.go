@@ -53,6 +53,7 @@ func (j *Journal) Loaded(tb *TableBatch, t *Tally) {
 		objects int64
 		Counts
 	}
+	table := LiveName(tb.Table.Name)
 	var entries []entry
 	at := map[place]int{}
 	for i, o := range tb.Objects {
@@ -67,18 +68,18 @@ func (j *Journal) Loaded(tb *TableBatch, t *Tally) {
 		entries[k].Add(t.Objects[i])
 	}
 	for _, e := range entries {
-		j.entries.add(int64(e.commit), tb.Table.Name, string(e.event), HourMicro(e.hour), e.objects,
+		j.entries.add(int64(e.commit), table, string(e.event), HourMicro(e.hour), e.objects,
 			e.Stored, int64(0), e.Loaded, e.Repeats, e.Conflicts, e.Errors, j.At)
 	}
 	for _, c := range tb.Chunks {
 		for _, e := range c.Errors {
-			j.errors.add(tb.Table.Name, int64(tb.Objects[e.Object].Commit), string(tb.Objects[e.Object].Key), e.Line, orNull(e.ID), timeOrNull(e.ID, e.Time),
+			j.errors.add(table, int64(tb.Objects[e.Object].Commit), string(tb.Objects[e.Object].Key), e.Line, orNull(e.ID), timeOrNull(e.ID, e.Time),
 				orNull(e.Column), strings.ToValidUTF8(e.Value, "\uFFFD"), strings.ToValidUTF8(e.Reason, "\uFFFD"), e.Loaded, j.At)
 		}
 	}
 	for _, c := range t.Conflicts {
 		o := tb.Objects[c.Object]
-		j.conflicts.add(tb.Table.Name, c.ID, c.Time, c.Kept, c.Hash, string(o.Key), c.Line, int64(o.Commit), j.At)
+		j.conflicts.add(table, c.ID, c.Time, c.Kept, c.Hash, string(o.Key), c.Line, int64(o.Commit), j.At)
 	}
 }
 

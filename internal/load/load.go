@@ -70,7 +70,8 @@ func (o Options) withDefaults() Options {
 // on one warehouse: of two that load the same batch one is refused.
 type Loader struct {
 	lake      *lake.Lake
-	warehouse Warehouse
+	warehouse Warehouse // nil if it loads beside the live tables
+	into      Shadow    // what it loads into: the warehouse, or tables beside
 	opts      Options
 	declared  map[arbalest.EventName]arbalest.Table
 	open      map[arbalest.EventName]arbalest.Table
@@ -78,6 +79,11 @@ type Loader struct {
 	split     int64                // batches are this much smaller: the last was too much
 	next      chan decoded         // what is being decoded ahead; nil if nothing is
 	buffers   buffers
+
+	// Of a Rebuild's loader:
+	only    map[arbalest.EventName]bool // the events that it loads; nil is all
+	bounded bool                        // it goes no further than until
+	until   Cursor
 
 	mu     sync.Mutex
 	tables map[arbalest.EventName]*target
@@ -87,6 +93,12 @@ type Loader struct {
 // New returns a loader. It does no I/O. A Loader's Once must not be called at
 // once with itself.
 func New(l *lake.Lake, w Warehouse, opts Options) *Loader {
+	loader := newLoader(l, w, opts)
+	loader.warehouse = w
+	return loader
+}
+
+func newLoader(l *lake.Lake, into Shadow, opts Options) *Loader {
 	declared := map[arbalest.EventName]arbalest.Table{}
 	for _, t := range opts.Declared {
 		t.Declared = true
@@ -96,7 +108,7 @@ func New(l *lake.Lake, w Warehouse, opts Options) *Loader {
 	for _, t := range opts.Open {
 		open[t.Event] = t
 	}
-	return &Loader{lake: l, warehouse: w, opts: opts.withDefaults(), declared: declared, open: open, tables: map[arbalest.EventName]*target{}, tried: map[string]time.Time{}, split: 1}
+	return &Loader{lake: l, into: into, opts: opts.withDefaults(), declared: declared, open: open, tables: map[arbalest.EventName]*target{}, tried: map[string]time.Time{}, split: 1}
 }
 
 // Progress returns how far the warehouse was when Once last looked. Unlike
@@ -148,7 +160,7 @@ const maxSplit = 1 << 16
 // object.
 func (l *Loader) Once(ctx context.Context) (Result, error) {
 	for {
-		prev, err := l.warehouse.Progress(ctx)
+		prev, err := l.into.Progress(ctx)
 		if err != nil {
 			return Result{}, err
 		}
@@ -175,6 +187,9 @@ func (l *Loader) from(ctx context.Context, prev Progress) (Result, error) {
 			l.tried[table] = now
 			return l.retry(ctx, prev, table, stall)
 		}
+	}
+	if l.bounded && !prev.IsBefore(l.until) {
+		return Result{Idle: true, Progress: prev}, nil
 	}
 	d := l.taken(ctx, prev)
 	if d.err != nil {
@@ -225,7 +240,7 @@ func (l *Loader) load(ctx context.Context, prev, next Progress, d decoded) (Resu
 		l.stall(&batch.Next, prev, f.work.event, f.work.name(), f.err)
 	}
 	for {
-		counts, err := l.warehouse.Load(ctx, prev, batch)
+		counts, err := l.into.Load(ctx, prev, batch)
 		var one *TableError
 		if errors.Is(err, arbalest.ErrBusy) && l.split >= maxSplit && len(batch.Tables) == 1 {
 			// No batch is smaller: the table is too wide for the warehouse's memory.

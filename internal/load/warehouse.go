@@ -205,10 +205,33 @@ type Warehouse interface {
 	// beginning. A table that Load never made and that is not stalled is
 	// arbalest.ErrUnknown.
 	Reset(ctx context.Context, tables ...string) error
+	// Beside returns the tables that are being made beside the live ones by a plan,
+	// with all that was loaded into them so far. If there are none, or another plan
+	// began them, those go and it begins: with no table, and a Progress at the log's
+	// beginning. An empty plan only drops, and returns nil.
+	Beside(ctx context.Context, plan string) (Shadow, error)
+	// Swap puts what was made beside in the place of live tables, in one transaction:
+	// tables, journal, load errors and conflicts. Those of tables that were not made
+	// beside are dropped, none of them is stalled afterwards, and nothing is left
+	// beside. With no names all that Load made is replaced, and the books with it.
+	//
+	// The error wraps arbalest.ErrExists, and all is as it was, if the Shadow's
+	// progress is not the live cursor, or has a stalled table, and
+	// arbalest.ErrUnknown if there is nothing beside.
+	Swap(ctx context.Context, tables ...string) error
 	// Rows yields the identity of every row of a table whose event_time is in
 	// [from, to), in microseconds, in no order. A table that does not exist has
 	// none. An error of visit is returned as it is.
 	Rows(ctx context.Context, table string, from, to int64, visit func(Row) error) error
+}
+
+// A Shadow is where a loader loads into: a Warehouse, or the tables that are made
+// beside its live ones, which have a cursor and books of their own (Warehouse.Beside).
+// Methods are those of Warehouse; of tables beside, the error wraps
+// arbalest.ErrUnknown when another has swapped or dropped them.
+type Shadow interface {
+	Progress(ctx context.Context) (Progress, error)
+	Load(ctx context.Context, prev Progress, b Batch) ([]Counts, error)
 }
 
 // A Row is what identifies a row and its contents.

@@ -76,11 +76,7 @@ func TestBuildAfterEvolution(t *testing.T) {
 			p.is(p.build("over"), "v:built:view over:built:full")
 			p.want("SELECT event_time, more FROM v ORDER BY 1", "2015-08-18 12:01:00|NULL", "2015-08-18 13:02:00|x", "2015-08-18 14:03:00|NULL")
 			p.want("SELECT times FROM over", "3")
-			if err := p.loads.Reset(p.Context(), "order_placed"); err != nil {
-				p.Fatal(err)
-			}
-			p.loader.Wake()
-			p.load()
+			p.rebuild("order_placed")
 			p.build()
 			p.want("SELECT times FROM over", "3")
 			p.want("SELECT count(*) FROM v", "3")
@@ -107,11 +103,7 @@ func TestCommitInParts(t *testing.T) {
 		}
 		p.want("SELECT CAST(sum(times) AS BIGINT), count(*) FROM hourly", "200|200")
 		p.is(p.build(), "hourly:current")
-		if err := p.loads.Reset(p.Context(), "order_placed"); err != nil {
-			p.Fatal(err)
-		}
-		p.loader.Wake()
-		p.load()
+		p.rebuild("order_placed")
 		p.is(p.build(), "hourly:built:full")
 	})
 }

@@ -1,7 +1,6 @@
 package model_test
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -30,25 +29,19 @@ type place struct {
 	*testing.T
 	kind   string
 	lake   *lake.Lake
-	loads  tables
 	db     warehouse.Database
 	loader *load.Loader
 	dir    string
 	sent   int
 }
 
-type tables interface {
-	load.Warehouse
-	Reset(ctx context.Context, tables ...string) error
-}
-
 // kinds are the warehouses that the tests run on. Redshift is an emulator, whose
 // bucket is in memory.
 var kinds = []struct {
 	name string
-	open func(t *testing.T) (tables, warehouse.Database)
+	open func(t *testing.T) (load.Warehouse, warehouse.Database)
 }{
-	{"duckdb", func(t *testing.T) (tables, warehouse.Database) {
+	{"duckdb", func(t *testing.T) (load.Warehouse, warehouse.Database) {
 		w, err := duckdb.Open(t.Context(), filepath.Join(t.TempDir(), "w.duckdb"), duckdb.Options{})
 		if err != nil {
 			t.Fatal(err)
@@ -56,7 +49,7 @@ var kinds = []struct {
 		t.Cleanup(func() { w.Close() })
 		return w, w.Database()
 	}},
-	{"postgres", func(t *testing.T) (tables, warehouse.Database) {
+	{"postgres", func(t *testing.T) (load.Warehouse, warehouse.Database) {
 		db, err := postgres.Open(t.Context(), postgrestest.Start(t), postgres.Options{})
 		if err != nil {
 			t.Fatal(err)
@@ -64,7 +57,7 @@ var kinds = []struct {
 		t.Cleanup(func() { db.Close() })
 		return warehouse.New(db), db
 	}},
-	{"redshift", func(t *testing.T) (tables, warehouse.Database) {
+	{"redshift", func(t *testing.T) (load.Warehouse, warehouse.Database) {
 		server := redshifttest.Start(t)
 		db, err := redshift.Open(t.Context(), server.URL(), redshift.Options{Bucket: server.NewBucket(), IAMRole: "arn:aws:iam::123456789012:role/loader"})
 		if err != nil {
@@ -84,7 +77,7 @@ func onEach(t *testing.T, test func(p *place)) {
 				t.Fatal(err)
 			}
 			w, db := k.open(t)
-			test(&place{T: t, kind: k.name, lake: l, loads: w, db: db, loader: load.New(l, w, load.Options{BatchBytes: 2000}), dir: t.TempDir()})
+			test(&place{T: t, kind: k.name, lake: l, db: db, loader: load.New(l, w, load.Options{BatchBytes: 2000}), dir: t.TempDir()})
 		})
 	}
 }
@@ -130,6 +123,29 @@ func (p *place) load() {
 		if r.Idle {
 			return
 		}
+	}
+}
+
+// rebuild makes an event's table again, beside the live one.
+func (p *place) rebuild(table string) {
+	p.Helper()
+	r, err := p.loader.Rebuild(p.Context(), map[string]arbalest.EventName{table: arbalest.EventName(strings.ReplaceAll(table, "_", "."))})
+	if err != nil {
+		p.Fatal(err)
+	}
+	for {
+		result, err := r.Once(p.Context())
+		if err != nil {
+			p.Fatal(err)
+		}
+		if result.Idle {
+			break
+		}
+		p.load()
+	}
+	p.load()
+	if err := r.Swap(p.Context()); err != nil {
+		p.Fatal(err)
 	}
 }
 

@@ -120,11 +120,7 @@ func TestInvariant3IncrementalIsAsFull(t *testing.T) {
 			p.compare(models)
 		}
 		table := []string{"order_placed", "user_created"}[random.IntN(2)]
-		if err := p.loads.Reset(p.Context(), table); err != nil {
-			p.Fatal(err)
-		}
-		p.loader.Wake()
-		p.load()
+		p.rebuild(table)
 		p.compare(models)
 	})
 }

@@ -174,3 +174,63 @@ func TestInvariant2RivalLoaders(t *testing.T) {
 	chaos.Wait()
 	wantCommits(t, direct, last)
 }
+
+// TestInvariant2CutSwaps cuts the connection before messages of a swap, some of those
+// from the first to the last, or loses its reply. Swaps that are tried again by themselves succeed; of those that
+// are not, another client finds the old table or the new one, whole, and does the
+// rest.
+func TestInvariant2CutSwaps(t *testing.T) {
+	dsn := postgrestest.Start(t)
+	direct := mustOpen(t, dsn, Options{})
+	w := warehouse.New(direct)
+	if _, err := loadCommit(t.Context(), w, 1); err != nil {
+		t.Fatal(err)
+	}
+	proxy := postgrestest.NewProxy(t, dsn)
+	row := warehousetest.Row{ID: "1-0", Time: "2015-08-18T06:00:00Z"}
+	swaps := 0
+	for k, stop := 1, false; !stop; k += 1 + rand.IntN(7) {
+		for i, kind := range []postgrestest.FaultKind{postgrestest.CutBefore, postgrestest.LoseReply} {
+			swaps++
+			row.Values = []any{fmt.Sprint("by swap ", swaps)}
+			made := warehousetest.Batch(warehousetest.Declared("crashed", warehousetest.Col("v", "VARCHAR(MAX)")), 3, warehousetest.Object{Commit: 1, Rows: []warehousetest.Row{row}})
+			shadow, err := w.Beside(t.Context(), "swap")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := shadow.Load(t.Context(), load.Progress{}, load.Batch{Tables: []load.TableBatch{made}, Next: at(1)}); err != nil {
+				t.Fatal(err)
+			}
+			has := func() string {
+				return fmt.Sprint(rows(t, direct, `SELECT min(v), count(*), (SELECT count(*) FROM arbalest.journal) FROM crashed`))
+			}
+			was := has()
+			attempts := 10
+			if (k+i)%2 == 0 {
+				attempts = 1
+			}
+			proxy.Set()
+			d := mustOpen(t, proxy.DSN(), Options{Attempts: attempts, Connections: 1})
+			if _, err := warehouse.New(d).Progress(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			proxy.Set(postgrestest.Fault{Kind: kind, N: k})
+			err = warehouse.New(d).Swap(t.Context(), "crashed")
+			if err != nil && (attempts > 1 || !errors.Is(err, arbalest.ErrUnavailable)) {
+				t.Fatalf("%v %d: %v", kind, k, err)
+			}
+			want := fmt.Sprintf("[by swap %d 1 1]", swaps)
+			if got := has(); got != want && (err == nil || got != was) {
+				t.Fatalf("%v %d: table has %s, want %s, or %s and an error: %v", kind, k, got, want, was, err)
+			}
+			if err := w.Swap(t.Context(), "crashed"); err != nil && !errors.Is(err, arbalest.ErrUnknown) {
+				t.Fatalf("%v %d: the next client: %v", kind, k, err)
+			}
+			if got := has(); got != want {
+				t.Fatalf("%v %d: after the next client table has %s, want %s", kind, k, got, want)
+			}
+			stop = stop || proxy.Pending() > 0
+		}
+	}
+	t.Logf("%d swaps", swaps)
+}

@@ -81,7 +81,7 @@ func (o Options) tableOptions(sql string) (t TableOptions, head []int) {
 		return t, nil
 	}
 	name := unquote(sql[head[2]:head[3]])
-	for _, n := range []string{name, strings.TrimSuffix(name, stagingSuffix)} {
+	for _, n := range []string{name, strings.TrimSuffix(name, stagingSuffix), strings.TrimPrefix(name, warehouse.BesidePrefix)} {
 		if t, ok := o.Tables[n]; ok {
 			return t, head
 		}

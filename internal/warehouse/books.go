@@ -77,16 +77,10 @@ func booksMade(ctx context.Context, q querier) (made bool, err error) {
 // is the cursor of all tables but those that have a row of their own; its reason
 // is the token of the load that moved it last.
 func (d Dialect) books() []string {
-	text := d.Type(arbalest.Type{Kind: arbalest.Varchar})
-	statements := []string{
+	statements := append([]string{
 		`CREATE SCHEMA IF NOT EXISTS arbalest`,
 		`CREATE TABLE arbalest.format (version INTEGER)`,
-		fmt.Sprintf(`CREATE TABLE arbalest.cursor (table_name %s, "commit" BIGINT, objects BIGINT, event %[1]s, since TIMESTAMP, reason %[1]s)`, text),
-		fmt.Sprintf(`CREATE TABLE arbalest.tables (table_name %s, event %[1]s, version INTEGER, created_at TIMESTAMP)`, text),
-	}
-	for _, l := range load.NewJournal(0).Ledgers() {
-		statements = append(statements, fmt.Sprintf("CREATE TABLE %s (%s)", Qualified(booksSchema, l.Table), d.Define(l.Columns)))
-	}
+	}, d.bookTables("")...)
 	if d.Name == "postgres" { // models read its end; it grows with every commit
 		statements = append(statements, `CREATE INDEX ON arbalest.journal ("commit")`)
 	}
@@ -98,4 +92,18 @@ CAST(sum(stored) - sum(loaded) - sum(repeats) - sum(errors) AS BIGINT) AS not_lo
 FROM arbalest.journal GROUP BY event, hour`,
 		fmt.Sprintf(`INSERT INTO arbalest.format (version) VALUES (%d)`, booksFormat),
 		`INSERT INTO arbalest.cursor (table_name, "commit", objects) VALUES (NULL, 0, 0)`)
+}
+
+// bookTables are the statements that make the books that loading writes, of names
+// that begin so.
+func (d Dialect) bookTables(books string) []string {
+	text := d.Type(arbalest.Type{Kind: arbalest.Varchar})
+	statements := []string{
+		fmt.Sprintf(`CREATE TABLE arbalest.%scursor (table_name %s, "commit" BIGINT, objects BIGINT, event %[2]s, since TIMESTAMP, reason %[2]s)`, books, text),
+		fmt.Sprintf(`CREATE TABLE arbalest.%stables (table_name %s, event %[2]s, version INTEGER, created_at TIMESTAMP)`, books, text),
+	}
+	for _, l := range load.NewJournal(0).Ledgers() {
+		statements = append(statements, fmt.Sprintf("CREATE TABLE %s (%s)", Qualified(booksSchema, books+l.Table), d.Define(l.Columns)))
+	}
+	return statements
 }

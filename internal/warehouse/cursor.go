@@ -12,7 +12,7 @@ import (
 
 // Progress reads the cursor.
 func (w *Warehouse) Progress(ctx context.Context) (load.Progress, error) {
-	p, _, err := readCursor(ctx, w.db)
+	p, _, err := readCursor(ctx, w.db, "")
 	if errors.Is(err, arbalest.ErrUnknown) {
 		return load.Progress{}, nil // nothing was ever loaded
 	}
@@ -20,10 +20,10 @@ func (w *Warehouse) Progress(ctx context.Context) (load.Progress, error) {
 }
 
 // cursor reads the cursor, and the token of the load that moved it last.
-func (l *loading) cursor() (load.Progress, string, error) { return readCursor(l.ctx, l.tx) }
+func (l *loading) cursor() (load.Progress, string, error) { return readCursor(l.ctx, l.tx, l.books) }
 
-func readCursor(ctx context.Context, q querier) (p load.Progress, token string, err error) {
-	err = q.Query(ctx, `SELECT table_name, "commit", objects, event, since, reason FROM arbalest.cursor`, func(v []any) error {
+func readCursor(ctx context.Context, q querier, books string) (p load.Progress, token string, err error) {
+	err = q.Query(ctx, `SELECT table_name, "commit", objects, event, since, reason FROM arbalest.`+books+`cursor`, func(v []any) error {
 		table, isTable := v[0].(string)
 		commit, _ := v[1].(int64)
 		objects, _ := v[2].(int64)
@@ -49,18 +49,18 @@ func readCursor(ctx context.Context, q querier) (p load.Progress, token string, 
 
 // advance moves the cursor to next.
 func (l *loading) advance(have, next load.Progress, token string) error {
-	n, err := l.tx.Exec(l.ctx, `UPDATE arbalest.cursor SET "commit" = $1, objects = $2, reason = $3 WHERE table_name IS NULL`, int64(next.Commit), int64(next.Objects), token)
+	n, err := l.tx.Exec(l.ctx, `UPDATE `+l.book("cursor")+` SET "commit" = $1, objects = $2, reason = $3 WHERE table_name IS NULL`, int64(next.Commit), int64(next.Objects), token)
 	if err != nil {
 		return fmt.Errorf("move cursor: %w", err)
 	}
 	if n > 1 {
-		return fmt.Errorf("%w: arbalest.cursor has %d rows without a table_name, not one", arbalest.ErrCorrupt, n)
+		return fmt.Errorf("%w: %s has %d rows without a table_name, not one", arbalest.ErrCorrupt, l.book("cursor"), n)
 	}
 	for table, s := range have.Stalled {
 		if t, ok := next.Stalled[table]; ok && t == s {
 			continue
 		}
-		if err := l.exec(`DELETE FROM arbalest.cursor WHERE table_name = $1`, table); err != nil {
+		if err := l.exec(`DELETE FROM `+l.book("cursor")+` WHERE table_name = $1`, table); err != nil {
 			return fmt.Errorf("move cursor of %s: %w", table, err)
 		}
 	}
@@ -68,7 +68,7 @@ func (l *loading) advance(have, next load.Progress, token string) error {
 		if t, ok := have.Stalled[table]; ok && t == s {
 			continue
 		}
-		err := l.exec(`INSERT INTO arbalest.cursor (table_name, "commit", objects, event, since, reason) VALUES ($1, $2, $3, $4, $5, $6)`,
+		err := l.exec(`INSERT INTO `+l.book("cursor")+` (table_name, "commit", objects, event, since, reason) VALUES ($1, $2, $3, $4, $5, $6)`,
 			table, int64(s.Commit), int64(s.Objects), string(s.Event), timeOf(s.Since.UnixMicro()), l.dialect.reason(s.Reason))
 		if err != nil {
 			return fmt.Errorf("move cursor of %s: %w", table, err)

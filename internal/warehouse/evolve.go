@@ -123,18 +123,18 @@ func (l *loading) create(t *arbalest.Table) error {
 			return fmt.Errorf("create table: %w", err)
 		}
 	}
-	if err := l.exec("DELETE FROM arbalest.tables WHERE table_name = $1", t.Name); err != nil {
+	if err := l.exec("DELETE FROM "+l.book("tables")+" WHERE table_name = $1", load.LiveName(t.Name)); err != nil {
 		return err
 	}
-	return l.exec("INSERT INTO arbalest.tables (table_name, event, version, created_at) VALUES ($1, $2, $3, $4)",
-		t.Name, string(t.Event), int64(t.Version), timeOf(l.journal.At))
+	return l.exec("INSERT INTO "+l.book("tables")+" (table_name, event, version, created_at) VALUES ($1, $2, $3, $4)",
+		load.LiveName(t.Name), string(t.Event), int64(t.Version), timeOf(l.journal.At))
 }
 
 // widen makes column i of the batch's table, which is of type old in the
 // warehouse, hold both what it has and what the batch has, and returns its type.
 func (l *loading) widen(tb *load.TableBatch, i int, c arbalest.Column, old arbalest.Type) (arbalest.Type, error) {
 	want := l.dialect.stored(c.Type)
-	advice := "arbalest rebuild " + tb.Table.Name + " makes the table anew"
+	advice := "arbalest rebuild " + load.LiveName(tb.Table.Name) + " makes the table anew"
 	wide, err := load.Widest(old, want)
 	if err != nil {
 		is := "of a type that no definition has"

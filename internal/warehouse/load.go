@@ -48,6 +48,11 @@ func (w *Warehouse) Close() error { return w.db.Close() }
 // stays away after that, or ctx ends, the error does not say that the batch is
 // not in: Progress does.
 func (w *Warehouse) Load(ctx context.Context, prev load.Progress, b load.Batch) ([]load.Counts, error) {
+	return w.load(ctx, "", prev, b)
+}
+
+// load adds a batch to the tables that it names, with their books.
+func (w *Warehouse) load(ctx context.Context, books string, prev load.Progress, b load.Batch) ([]load.Counts, error) {
 	if err := w.makeBooks(ctx); err != nil {
 		return nil, err
 	}
@@ -59,7 +64,10 @@ func (w *Warehouse) Load(ctx context.Context, prev load.Progress, b load.Batch) 
 	token := "load " + rand.Text()
 	var counts []load.Counts // of the attempt that came to its commit last
 	err := w.db.Transact(ctx, loadLock, func(tx Tx) error {
-		l := &loading{ctx: ctx, tx: tx, dialect: d, journal: load.NewJournal(time.Now().UnixMicro())}
+		if err := holdsBooks(ctx, tx, books); err != nil {
+			return err
+		}
+		l := &loading{ctx: ctx, tx: tx, dialect: d, books: books, journal: load.NewJournal(time.Now().UnixMicro())}
 		have, last, err := l.cursor()
 		if err != nil {
 			return err
@@ -92,15 +100,26 @@ func (w *Warehouse) Load(ctx context.Context, prev load.Progress, b load.Batch) 
 	return counts, nil
 }
 
-// loading is one attempt of a Load or a Reset.
+// loading is one attempt of a Load, or of what else changes tables.
 type loading struct {
 	ctx     context.Context
 	tx      Tx
 	dialect Dialect
+	books   string // what the names of its books begin with: besideBooks, or nothing
 	journal *load.Journal
 	columns map[string]map[string]arbalest.Type // of the tables, as the database spells their names
 	staged  int                                 // how many stages there were
 }
+
+// of returns the same attempt with other books.
+func (l *loading) of(books string) *loading {
+	other := *l
+	other.books = books
+	return &other
+}
+
+// book names a book in SQL.
+func (l *loading) book(name string) string { return booksSchema + "." + l.books + name }
 
 // tables adds the tables' parts of a batch.
 func (l *loading) tables(tables []load.TableBatch) ([]load.Counts, error) {
@@ -115,7 +134,7 @@ func (l *loading) tables(tables []load.TableBatch) ([]load.Counts, error) {
 	for i := range tables {
 		var err error
 		if counts[i], err = l.table(&tables[i]); err != nil {
-			return nil, tableError(tables[i].Table.Name, err)
+			return nil, tableError(load.LiveName(tables[i].Table.Name), err)
 		}
 	}
 	return counts, nil
@@ -185,9 +204,9 @@ func (l *loading) write(ledger *load.Ledger) error {
 	if ledger.Rows == 0 {
 		return nil
 	}
-	err := l.insert(Qualified(booksSchema, ledger.Table), ledger.Columns, []Page{{Rows: ledger.Rows, Columns: ledger.Vectors}}, int64(ledger.Rows))
+	err := l.insert(Qualified(booksSchema, l.books+ledger.Table), ledger.Columns, []Page{{Rows: ledger.Rows, Columns: ledger.Vectors}}, int64(ledger.Rows))
 	if err != nil {
-		return fmt.Errorf("write arbalest.%s: %w", ledger.Table, err)
+		return fmt.Errorf("write %s: %w", l.book(ledger.Table), err)
 	}
 	return nil
 }

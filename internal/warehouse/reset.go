@@ -15,22 +15,21 @@ import (
 // that Load made, and the books and the cursor with them. The error wraps
 // arbalest.ErrUnknown if the warehouse never heard of a table.
 func (w *Warehouse) Reset(ctx context.Context, tables ...string) error {
-	if err := w.makeBooks(ctx); err != nil {
-		return err
-	}
-	err := w.db.Transact(ctx, loadLock, func(tx Tx) error {
-		l := &loading{ctx: ctx, tx: tx, dialect: w.db.Dialect()}
+	return w.change(ctx, func(l *loading) error {
 		have, _, err := l.cursor()
-		if err != nil {
-			return err
-		}
-		events, err := l.events(have)
 		if err != nil {
 			return err
 		}
 		token := "reset " + rand.Text() // so that a load that is tried again does not take this cursor for its own
 		if len(tables) == 0 {
-			return l.resetAll(have, events, token)
+			if err := l.clear(have); err != nil {
+				return err
+			}
+			return l.advance(have, load.Progress{}, token)
+		}
+		events, err := l.events(have)
+		if err != nil {
+			return err
 		}
 		next, err := have.Reset(tables, events, l.resetTable)
 		if err != nil {
@@ -38,6 +37,14 @@ func (w *Warehouse) Reset(ctx context.Context, tables ...string) error {
 		}
 		return l.advance(have, next, token)
 	})
+}
+
+// change runs do in a transaction in which nobody else loads.
+func (w *Warehouse) change(ctx context.Context, do func(*loading) error) error {
+	if err := w.makeBooks(ctx); err != nil {
+		return err
+	}
+	err := w.db.Transact(ctx, loadLock, func(tx Tx) error { return do(&loading{ctx: ctx, tx: tx, dialect: w.db.Dialect()}) })
 	if err != nil {
 		w.forget(err)
 	}
@@ -67,8 +74,8 @@ func (l *loading) resetTable(table string) error {
 	if err := l.drop(table); err != nil {
 		return err
 	}
-	for _, books := range bookedTables {
-		if err := l.exec("DELETE FROM arbalest."+books+" WHERE table_name = $1", table); err != nil {
+	for _, book := range bookedTables {
+		if err := l.exec("DELETE FROM "+l.book(book)+" WHERE table_name = $1", table); err != nil {
 			return err
 		}
 	}
@@ -88,16 +95,21 @@ func (l *loading) drop(table string) error {
 // bookedTables are the books that have rows of tables.
 var bookedTables = [...]string{"journal", "load_errors", "conflicts", "tables"}
 
-func (l *loading) resetAll(have load.Progress, events map[string]arbalest.EventName, token string) error {
+// clear drops all tables that Load made, and empties the books.
+func (l *loading) clear(have load.Progress) error {
+	events, err := l.events(have)
+	if err != nil {
+		return err
+	}
 	for table := range events {
 		if err := l.drop(table); err != nil {
 			return fmt.Errorf("reset %s: %w", table, err)
 		}
 	}
-	for _, books := range bookedTables {
-		if err := l.exec("DELETE FROM arbalest." + books); err != nil {
-			return fmt.Errorf("reset arbalest.%s: %w", books, err)
+	for _, book := range bookedTables {
+		if err := l.exec("DELETE FROM " + l.book(book)); err != nil {
+			return fmt.Errorf("reset %s: %w", l.book(book), err)
 		}
 	}
-	return l.advance(have, load.Progress{}, token)
+	return nil
 }

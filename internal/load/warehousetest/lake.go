@@ -28,7 +28,6 @@ func randomLake(s *suite, random *rand.Rand) *lake.Lake {
 	if err != nil {
 		s.Fatal(err)
 	}
-	start := time.Date(2015, 8, 18, 0, 0, 0, 0, time.UTC)
 	ids := 5 + random.IntN(40)
 	var sent []byte
 	for range 8 {
@@ -38,32 +37,54 @@ func randomLake(s *suite, random *rand.Rand) *lake.Lake {
 				lines = append(lines, sent[:begin]...)
 				sent = sent[begin:]
 			}
-			received := start.Add(time.Duration(random.IntN(50*60)) * time.Minute)
-			at := start.Add(time.Duration(random.IntN(50*6)) * 10 * time.Minute)
-			if random.IntN(3) == 0 {
-				at = received
-			}
-			p := fmt.Appendf(nil, `{"n":%d}`, random.IntN(3))
-			if random.IntN(8) == 0 {
-				p = []byte(`{"n":7,"v":"a\u0000b"}`)
-			}
-			lines = arbalest.AppendLine(lines, arbalest.Event{ID: fmt.Sprint(random.IntN(ids)), Name: []arbalest.EventName{"strict", "open"}[random.IntN(2)], Time: at, Received: received, Hash: xxh3.Hash(p), Properties: p})
+			lines = appendRandom(lines, random, ids)
 		}
 		sent = append(sent, lines...)
-		if _, err := l.NewWriter().AppendLines(s.Context(), lines); err != nil {
-			s.Fatal(err)
-		}
-		for {
-			sorted, err := l.Sort(s.Context())
-			if err != nil {
-				s.Fatal(err)
-			}
-			if sorted.Commit == 0 {
-				break
-			}
-		}
+		s.sort(l, lines)
 	}
 	return l
+}
+
+// appendRandom appends the line of a random event, of one of so many ids.
+func appendRandom(lines []byte, random *rand.Rand, ids int) []byte {
+	start := time.Date(2015, 8, 18, 0, 0, 0, 0, time.UTC)
+	received := start.Add(time.Duration(random.IntN(50*60)) * time.Minute)
+	at := start.Add(time.Duration(random.IntN(50*6)) * 10 * time.Minute)
+	if random.IntN(3) == 0 {
+		at = received
+	}
+	p := fmt.Appendf(nil, `{"n":%d}`, random.IntN(3))
+	if random.IntN(8) == 0 {
+		p = []byte(`{"n":7,"v":"a\u0000b"}`)
+	}
+	return arbalest.AppendLine(lines, arbalest.Event{ID: fmt.Sprint(random.IntN(ids)), Name: []arbalest.EventName{"strict", "open"}[random.IntN(2)], Time: at, Received: received, Hash: xxh3.Hash(p), Properties: p})
+}
+
+// land adds random events to a lake.
+func (s *suite) land(l *lake.Lake, random *rand.Rand, events int) {
+	s.Helper()
+	var lines []byte
+	for range events {
+		lines = appendRandom(lines, random, 40)
+	}
+	s.sort(l, lines)
+}
+
+// sort makes a commit of lines.
+func (s *suite) sort(l *lake.Lake, lines []byte) {
+	s.Helper()
+	if _, err := l.NewWriter().AppendLines(s.Context(), lines); err != nil {
+		s.Fatal(err)
+	}
+	for {
+		sorted, err := l.Sort(s.Context())
+		if err != nil {
+			s.Fatal(err)
+		}
+		if sorted.Commit == 0 {
+			return
+		}
+	}
 }
 
 // testBatchesOfAnySize loads random lakes in batches of one object each, of
