@@ -140,7 +140,7 @@ func TestInvariant3SameAsDuckDB(t *testing.T) {
 				break
 			}
 		}
-		report, err := archive.Verify(t.Context(), l, w, archive.Options{Table: load.New(l, w, load.Options{}).TableName})
+		report, err := archive.Verify(t.Context(), l, w, archive.Options{Table: load.New(l, w, load.Options{}).Table})
 		if err != nil || report.Err() != nil || len(report.Tables) < 2 {
 			t.Errorf("seed %d: %+v, %v", seed, report, err)
 		}
