@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -197,7 +198,9 @@ var damages = []damage{
 		r.replace("_log/00000000000000000002.json", `"key":"`+userObject+`","event":"user.created","hour":"2026-02-01/02","events":4`, `"key":"`+userObject+`","event":"user.created","hour":"2026-02-01/02","events":5`)
 	}, archive.WrongCommit, userObject, []archive.Kind{archive.Journal}},
 	{"a commit has an object's hash wrongly", func(r *ruin) {
-		r.replace("_log/00000000000000000004.json", `"hash":"`, `"hash":"1`)
+		r.edit("_log/00000000000000000004.json", func(b []byte) []byte {
+			return regexp.MustCompile(`"hash":"\d+"`).ReplaceAll(b, []byte(`"hash":"1"`))
+		})
 	}, archive.WrongCommit, "commit 4", nil},
 	{"a commit counts an object wrongly that was moved", func(r *ruin) {
 		r.replace("_log/00000000000000000002.json", `"key":"`+movedObject+`","event":"order","hour":"2026-01-01/01","events":4`, `"key":"`+movedObject+`","event":"order","hour":"2026-01-01/01","events":3`)
