@@ -62,6 +62,7 @@ type request struct {
 	Pipeline pipelineRequest `json:"pipeline"`
 	Model    modelRequest    `json:"model"`
 	Event    eventRequest    `json:"event"`
+	Verify   verifyRequest   `json:"verify"`
 	Table    tableRequest    `json:"table"`
 	Runs     pipeline.Filter `json:"runs"`
 	Trial    trialRequest    `json:"trial"`
@@ -94,7 +95,7 @@ func listenControl(op operator, file, capture string) (*control, error) {
 	c := &control{op: op, token: rand.Text(), file: file}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /sync", c.handle(func(ctx context.Context, _ request, s *stream) (any, error) { return op.Sync(ctx, s.show) }))
-	mux.HandleFunc("POST /verify", c.handle(func(ctx context.Context, _ request, s *stream) (any, error) { return op.Verify(ctx, s.show) }))
+	mux.HandleFunc("POST /verify", c.handle(func(ctx context.Context, r request, s *stream) (any, error) { return op.Verify(ctx, r.Verify, s.show) }))
 	mux.HandleFunc("POST /status", c.handle(func(ctx context.Context, _ request, _ *stream) (any, error) { return op.Status(ctx) }))
 	mux.HandleFunc("POST /rebuild", c.handle(func(ctx context.Context, r request, s *stream) (any, error) {
 		return op.Rebuild(ctx, r.Rebuild, s.show)

@@ -27,7 +27,7 @@ type operator interface {
 	// Query runs one statement and gives its result row by row.
 	Query(ctx context.Context, sql string, to rowSink) error
 	// Verify compares store and warehouse; that they differ is in the report.
-	Verify(ctx context.Context, show func(progress)) (archive.Report, error)
+	Verify(ctx context.Context, r verifyRequest, show func(progress)) (archive.Report, error)
 	// Rebuild makes tables again from the store, all if none is named, beside those
 	// that are there.
 	Rebuild(ctx context.Context, r rebuildRequest, show func(progress)) (rebuildReport, error)
@@ -113,6 +113,7 @@ type engine struct {
 	work       sync.Mutex // one sort or load at a time
 	building   sync.Mutex // one pass over the models at a time
 	rebuilding sync.Mutex // one rebuild at a time
+	verified   verified   // the newest verification
 }
 
 // openLake opens a place's store only, which any number of processes may.

@@ -73,7 +73,7 @@ func TestInvariant7TheBooksBalance(t *testing.T) {
 		t.Fatal(err)
 	}
 	want("loaded again", 22, 4, 15, 5, 2)
-	if r, err := e.Verify(ctx, func(progress) {}); err != nil || r.Err() != nil {
+	if r, err := e.Verify(ctx, verifyRequest{Content: true}, func(progress) {}); err != nil || r.Err() != nil {
 		t.Error(err, r.Err())
 	}
 	if _, err := e.Rebuild(ctx, rebuildRequest{Tables: []string{"order"}}, func(progress) {}); err != nil {

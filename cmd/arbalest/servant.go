@@ -104,8 +104,8 @@ func (s *servant) Rebuild(ctx context.Context, q rebuildRequest, show func(progr
 }
 
 // Verify implements operator.
-func (s *servant) Verify(ctx context.Context, show func(progress)) (r archive.Report, err error) {
-	err = s.ask(ctx, "/verify", request{}, &r, show, nil)
+func (s *servant) Verify(ctx context.Context, v verifyRequest, show func(progress)) (r archive.Report, err error) {
+	err = s.ask(ctx, "/verify", request{Verify: v}, &r, show, nil)
 	return r, err
 }
 

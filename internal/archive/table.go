@@ -2,12 +2,15 @@ package archive
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"time"
 
 	"github.com/zeebo/xxh3"
 
 	"arbalest"
+	"arbalest/internal/lake"
 	"arbalest/internal/load"
 )
 
@@ -17,133 +20,289 @@ const (
 	lastTime  = 253_402_300_800_000_000
 )
 
-// An identity is a hash of an event's id.
-type identity [2]uint64
-
-// A kept event is one that the table must have.
-type kept struct {
-	time int64
-	hash uint64
-	rows int32 // found in the table
-	next int32 // 1 + index of another with the same id, 0 for none
+// A comparison is that of one event's objects with its table.
+type comparison struct {
+	*verification
+	table   arbalest.Table // without a name if it is not known
+	report  *TableReport
+	hours   map[arbalest.Hour]*HourReport
+	only    map[arbalest.Hour]bool // of a sample, the hours that are compared; nil for all
+	beside  map[arbalest.Hour]bool // and those that are read since repeats may be in them
+	counted map[int]bool           // of a sample, the objects that were read
+	suspect []suspect
+	content *content // nil if values are not compared
+	whole   []byte   // properties of a line
 }
 
-// An expectation is what a table must have, of one share of the ids.
-type expectation struct {
-	share, shares uint64
-	first         map[identity]int32 // 1 + index into events
-	events        []kept
-}
-
-func identityOf(id string) identity {
-	h := xxh3.HashString128(id)
-	return identity{h.Hi, h.Lo}
-}
-
-func (x *expectation) mine(id identity) bool { return id[0]%x.shares == x.share }
-
-// add takes one stored event, in log order, and says whether it is a repeat.
-func (x *expectation) add(id identity, e load.Sighting) {
-	for i := x.first[id]; i != 0; i = x.events[i-1].next {
-		if e.Repeats(x.events[i-1].time) {
-			return
-		}
-	}
-	x.events = append(x.events, kept{time: e.Time, hash: e.Hash, next: x.first[id]})
-	x.first[id] = int32(len(x.events))
+// A suspect is an object that is not what its commit says, which may be wrong.
+type suspect struct {
+	arbalest.Object
+	err error
 }
 
 // table compares one event's objects with its table.
-func (v *verification) table(ctx context.Context, event arbalest.EventName, objects []arbalest.Object) error {
-	name, err := v.opts.Table(ctx, event)
-	if err != nil {
-		return err
+func (v *verification) table(ctx context.Context, event arbalest.EventName, objects *objects) error {
+	c := &comparison{verification: v, report: &TableReport{Event: event, Findings: map[Kind]int64{}}, hours: map[arbalest.Hour]*HourReport{}}
+	if v.chosen != nil {
+		c.only, c.beside, c.counted = map[arbalest.Hour]bool{}, map[arbalest.Hour]bool{}, map[int]bool{}
+		for _, o := range objects.loaded {
+			if v.chosen[arbalest.Partition{Event: event, Hour: o.Hour}] {
+				c.only[o.Hour] = true
+			}
+		}
+		if len(c.only) == 0 {
+			return nil
+		}
 	}
-	t := TableReport{Event: event, Table: name, Findings: map[Kind]int64{}}
-	for _, o := range objects {
-		t.Stored += o.Events
+	var err error
+	if c.table, err = v.opts.Table(ctx, event); err != nil {
+		if !isDamage(err) {
+			return err
+		}
+		v.find(c.report, Finding{Kind: Definition, What: fmt.Sprintf("the table of %s is not known, and its rows were not compared: %v", event, err)})
 	}
-	shares := uint64(1 + t.Stored/v.opts.MaxEvents)
-	for share := range shares {
-		if err := v.share(ctx, &t, objects, share, shares); err != nil {
+	c.report.Table = c.table.Name
+	for _, o := range objects.loaded {
+		if c.compares(o.Hour) {
+			c.report.Stored += o.Events
+		}
+	}
+	if v.opts.Values != nil && c.table.Name != "" {
+		if c.content, err = newContent(ctx, v.opts.Values, c.table); err != nil {
 			return err
 		}
 	}
-	v.report.Tables = append(v.report.Tables, t)
+	shares := uint64(1 + c.report.Stored/v.opts.MaxEvents)
+	for share := range shares {
+		if err := c.share(ctx, objects.loaded, share, shares); err != nil {
+			return err
+		}
+	}
+	if c.only == nil {
+		for _, o := range objects.later {
+			if err := c.later(ctx, o); err != nil {
+				return err
+			}
+		}
+	}
+	c.finish()
+	v.report.Tables = append(v.report.Tables, *c.report)
 	return nil
 }
 
-func (v *verification) share(ctx context.Context, t *TableReport, objects []arbalest.Object, share, shares uint64) error {
-	x := &expectation{share: share, shares: shares, first: make(map[identity]int32, t.Stored/int64(shares))}
-	for _, o := range objects {
-		err := v.lake.Check(ctx, o, func(line []byte) error {
-			l, err := arbalest.ParseLine(line)
-			if err != nil {
-				return nil // load records such lines as errors without an id
-			}
-			if id := identityOf(l.UnquoteID()); x.mine(id) {
-				x.add(id, load.SightingOf(l))
-			}
-			return nil
-		})
+// compares says whether an hour is compared.
+func (c *comparison) compares(h arbalest.Hour) bool { return c.only == nil || c.only[h] }
+
+// hour returns an hour's report.
+func (c *comparison) hour(h arbalest.Hour) *HourReport {
+	r := c.hours[h]
+	if r == nil {
+		r = &HourReport{Hour: h.String()}
+		c.hours[h] = r
+	}
+	return r
+}
+
+// share compares the events of a share of the ids.
+func (c *comparison) share(ctx context.Context, objects []arbalest.Object, share, shares uint64) error {
+	var x *expectation
+	for more := true; more; {
+		x = newExpectation(share, shares, c.report.Stored)
 		if share == 0 {
-			v.report.Objects++
-			v.opts.Advance(o)
+			clear(c.hours)
 		}
-		switch {
-		case errors.Is(err, arbalest.ErrUnknown) || errors.Is(err, arbalest.ErrCorrupt):
-			if share == 0 {
-				v.find(t, Finding{Kind: Object, Hour: o.Hour.String(), What: err.Error()})
-			}
-		case err != nil:
+		if c.content != nil {
+			c.content.begin()
+		}
+		var err error
+		if more, err = c.read(ctx, objects, x); err != nil {
 			return err
 		}
 	}
-	t.Distinct += int64(len(x.events))
-	if err := v.rows(ctx, t, x); err != nil {
+	if c.table.Name == "" {
+		return nil
+	}
+	if err := c.rows(ctx, x); err != nil {
 		return err
 	}
-	return v.missing(ctx, t, x)
+	if err := c.missing(ctx, x); err != nil {
+		return err
+	}
+	if c.content == nil {
+		return nil
+	}
+	return c.content.settle(ctx, c, objects)
+}
+
+// read reads objects into an expectation. more says that hours beside those of a
+// sample have to be read too.
+func (c *comparison) read(ctx context.Context, objects []arbalest.Object, x *expectation) (more bool, err error) {
+	for i, o := range objects {
+		if !c.compares(o.Hour) && !c.beside[o.Hour] {
+			continue
+		}
+		bad, number := "", int32(0)
+		sound, mismatch, err := c.check(ctx, c.report, o, &bad, func(line []byte) error {
+			number++
+			l, err := arbalest.ParseLine(line)
+			if err != nil {
+				bad = fmt.Sprintf("line %d is not a stored event", number)
+				return nil // load records such lines as errors without an id
+			}
+			e := load.SightingOf(l)
+			if why := c.foreign(o, l, e); why != "" {
+				bad = fmt.Sprintf("line %d %s", number, why)
+			}
+			if e.ByReceipt && c.only[o.Hour] {
+				more = c.widen(o.Hour) || more
+			}
+			id := l.UnquoteID()
+			if of := identityOf(id); !x.mine(of) || !x.add(of, e) {
+				return nil
+			}
+			if hour := arbalest.HourOfMicro(e.Time); c.compares(hour) {
+				h := c.hour(hour)
+				h.Events++
+				h.IDs += sumOf(id, e.Time, e.Hash)
+			}
+			if c.content != nil {
+				c.content.expect(line, int32(i), number)
+			}
+			return nil
+		})
+		if err != nil {
+			return false, err
+		}
+		if c.content != nil {
+			c.content.flush()
+		}
+		if !sound {
+			c.log.dark[arbalest.Partition{Event: o.Event, Hour: o.Hour}] = true
+		}
+		if mismatch != nil {
+			c.suspect = append(c.suspect, suspect{o, mismatch})
+		}
+		c.count(i, o, x.share)
+	}
+	return more, nil
+}
+
+// count counts an object that was read, once.
+func (c *comparison) count(i int, o arbalest.Object, share uint64) {
+	if share > 0 || c.counted[i] {
+		return
+	}
+	if c.counted != nil {
+		c.counted[i] = true
+	}
+	c.verification.report.Objects++
+	c.opts.Advance(o)
+}
+
+// foreign says why a line cannot be one of an object.
+func (c *comparison) foreign(o arbalest.Object, l arbalest.Line, e load.Sighting) string {
+	if hour := arbalest.HourOfMicro(l.Time); hour != o.Hour || string(l.Name) != string(o.Event) {
+		return fmt.Sprintf("is an event %s of %s", l.Name, hour)
+	}
+	c.whole = append(append(c.whole[:0], '{'), l.Rest...)
+	if xxh3.Hash(c.whole) != e.Hash {
+		return "has other properties than its hash says"
+	}
+	return ""
+}
+
+// widen has the hours read that an event of an hour may repeat one of, or be
+// repeated in, whose time is that of its receipt. It says whether that is new.
+func (c *comparison) widen(h arbalest.Hour) (more bool) {
+	for beside := h - 24; beside <= h+24; beside++ {
+		more = more || !c.beside[beside]
+		c.beside[beside] = true
+	}
+	return more
 }
 
 // rows looks for every row of the table in what is expected.
-func (v *verification) rows(ctx context.Context, t *TableReport, x *expectation) error {
-	return v.warehouse.Rows(ctx, t.Table, firstTime, lastTime, func(r load.Row) error {
-		id := identityOf(r.ID)
-		if !x.mine(id) {
-			return nil
+func (c *comparison) rows(ctx context.Context, x *expectation) error {
+	for _, s := range c.spans() {
+		var err error
+		if c.content != nil {
+			err = c.content.rows(ctx, s, func(r load.Row, values []any) {
+				if i := c.row(x, r); i >= 0 {
+					c.report.Compared++
+					c.content.compare(i, values)
+				}
+			})
+		} else {
+			err = c.warehouse.Rows(ctx, c.table.Name, s.From, s.To, func(r load.Row) error {
+				c.row(x, r)
+				return nil
+			})
 		}
-		t.Rows++
-		f := Finding{Hour: arbalest.HourOfMicro(r.Time).String()}
-		first := x.first[id]
-		for i := first; i != 0; i = x.events[i-1].next {
-			e := &x.events[i-1]
-			if e.time != r.Time || string(arbalest.AppendHash(nil, e.hash)) != r.Hash {
-				continue
-			}
-			if e.rows++; e.rows > 1 {
-				f.Kind, f.What = Duplicate, fmt.Sprintf("event %s is in the table more than once", r.ID)
-				v.find(t, f)
-			}
-			return nil
+		if err != nil {
+			return err
 		}
-		f.Kind, f.What = Extra, fmt.Sprintf("event %s is in the table and not in the store", r.ID)
-		if first != 0 {
-			f.Kind, f.What = Changed, fmt.Sprintf("event %s is in the table with hash %s, which no stored event of that id and time has", r.ID, r.Hash)
-			x.events[first-1].rows++
+	}
+	return nil
+}
+
+// spans are the times whose rows are compared.
+func (c *comparison) spans() []load.Span {
+	if c.only == nil {
+		return []load.Span{{From: firstTime, To: lastTime}}
+	}
+	var spans []load.Span
+	for _, h := range slices.Sorted(maps.Keys(c.only)) {
+		if n := len(spans); n > 0 && spans[n-1].To == load.HourMicro(h) {
+			spans[n-1].To = load.HourMicro(h + 1)
+			continue
 		}
-		v.find(t, f)
-		return nil
-	})
+		spans = append(spans, load.Span{From: load.HourMicro(h), To: load.HourMicro(h + 1)})
+	}
+	return spans
+}
+
+// row looks for a row in what is expected, and returns which event it is of, or -1.
+func (c *comparison) row(x *expectation, r load.Row) int32 {
+	id := identityOf(r.ID)
+	if !x.mine(id) {
+		return -1
+	}
+	hour := arbalest.HourOfMicro(r.Time)
+	h := c.hour(hour)
+	h.Rows++
+	first := x.first[id]
+	for i := first; i != 0; i = x.events[i-1].next {
+		e := &x.events[i-1]
+		if e.time != r.Time || string(arbalest.AppendHash(nil, e.hash)) != r.Hash {
+			continue
+		}
+		h.RowIDs += sumOf(r.ID, e.time, e.hash)
+		if e.rows++; e.rows > 1 {
+			c.differs(Duplicate, hour, r.ID, fmt.Sprintf("event %s is in the table more than once", r.ID))
+		}
+		return i - 1
+	}
+	h.RowIDs += sumOf(r.ID, r.Time, xxh3.HashString(r.Hash))
+	if first == 0 {
+		c.differs(Extra, hour, r.ID, fmt.Sprintf("event %s is in the table and not in the store", r.ID))
+		return -1
+	}
+	x.events[first-1].rows++
+	c.differs(Changed, hour, r.ID, fmt.Sprintf("event %s is in the table with hash %s at %s, which no stored event of that id has", r.ID, r.Hash, time.UnixMicro(r.Time).UTC().Format(arbalest.TimeLayout)))
+	return -1
 }
 
 // missing looks for what is expected and was not found among the load errors.
-func (v *verification) missing(ctx context.Context, t *TableReport, x *expectation) error {
-	err := v.warehouse.Unloaded(ctx, t.Table, func(id string, time int64) error {
+func (c *comparison) missing(ctx context.Context, x *expectation) error {
+	err := c.warehouse.Unloaded(ctx, c.table.Name, func(id string, time int64) error {
 		for i := x.first[identityOf(id)]; i != 0; i = x.events[i-1].next {
 			if e := &x.events[i-1]; e.time == time && e.rows == 0 {
 				e.rows = -1
-				t.Errors++
+				if hour := arbalest.HourOfMicro(time); c.compares(hour) {
+					h := c.hour(hour)
+					h.Errors++
+					h.IDs -= sumOf(id, e.time, e.hash)
+				}
 			}
 		}
 		return nil
@@ -152,40 +311,52 @@ func (v *verification) missing(ctx context.Context, t *TableReport, x *expectati
 		return err
 	}
 	for _, e := range x.events {
-		if e.rows == 0 {
-			v.find(t, Finding{Kind: Missing, Hour: arbalest.HourOfMicro(e.time).String(), What: fmt.Sprintf("an event with hash %016x is in the store and not in the table", e.hash)})
+		if hour := arbalest.HourOfMicro(e.time); e.rows == 0 && c.compares(hour) {
+			c.differs(Missing, hour, "", fmt.Sprintf("an event of %s with hash %016x is in the store and not in the table", time.UnixMicro(e.time).UTC().Format(arbalest.TimeLayout), e.hash))
 		}
 	}
 	return nil
 }
 
-// books compares the journal with the objects.
-func (v *verification) books(ctx context.Context, byEvent map[arbalest.EventName][]arbalest.Object) error {
-	stored := map[arbalest.Partition]int64{}
-	for _, objects := range byEvent {
-		for _, o := range objects {
-			stored[arbalest.Partition{Event: o.Event, Hour: o.Hour}] += o.Events
+// differs notes that an hour differs, which is a finding unless its objects are one.
+func (c *comparison) differs(kind Kind, hour arbalest.Hour, id, what string) {
+	c.hour(hour).differs = true
+	if !c.log.dark[arbalest.Partition{Event: c.report.Event, Hour: hour}] {
+		c.find(c.report, Finding{Kind: kind, Hour: hour.String(), ID: id, What: what})
+	}
+}
+
+// later looks at an object that the warehouse has not come to.
+func (c *comparison) later(ctx context.Context, o arbalest.Object) error {
+	bad := ""
+	_, mismatch, err := c.check(ctx, c.report, o, &bad, func([]byte) error { return nil })
+	if mismatch != nil {
+		c.suspect = append(c.suspect, suspect{o, mismatch})
+	}
+	c.count(-1, o, 0)
+	return err
+}
+
+// finish says of what is suspected what is wrong, and adds up. Where the table has
+// just what the objects have, the commit is.
+func (c *comparison) finish() {
+	for _, s := range c.suspect {
+		n, _ := lake.NameOf(s.Key)
+		f := Finding{Kind: CorruptObject, Hour: s.Hour.String(), Commit: n.Seq, Object: s.Key, What: s.err.Error() + "; it was not written so, or its commit was changed"}
+		if h := c.hours[s.Hour]; c.table.Name != "" && h != nil && !h.differs {
+			f.Kind, f.What = WrongCommit, fmt.Sprintf("commit %d does not list what it wrote: %v; the table has all of the object's events", n.Seq, s.err)
+		}
+		c.find(c.report, f)
+	}
+	for _, hour := range slices.Sorted(maps.Keys(c.hours)) {
+		h := c.hours[hour]
+		c.report.Distinct += h.Events
+		c.report.Errors += h.Errors
+		c.report.Rows += h.Rows
+		c.report.IDs += h.IDs
+		c.report.RowIDs += h.RowIDs
+		if h.differs && len(c.report.Hours) < c.opts.MaxHours {
+			c.report.Hours = append(c.report.Hours, *h)
 		}
 	}
-	err := v.warehouse.Books(ctx, func(b load.Book) error {
-		p := arbalest.Partition{Event: b.Event, Hour: b.Hour}
-		f := Finding{Kind: Journal, Event: b.Event, Hour: b.Hour.String()}
-		if b.Stored != stored[p] {
-			f.What = fmt.Sprintf("the journal says that %s of %s has %d stored events, the store has %d", b.Event, b.Hour, b.Stored, stored[p])
-			v.find(nil, f)
-		}
-		if b.Stored != b.Loaded+b.Repeats+b.Errors {
-			f.What = fmt.Sprintf("the books of %s of %s do not balance: stored %d, loaded %d, repeats %d, errors %d", b.Event, b.Hour, b.Stored, b.Loaded, b.Repeats, b.Errors)
-			v.find(nil, f)
-		}
-		delete(stored, p)
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	for p, n := range stored {
-		v.find(nil, Finding{Kind: Journal, Event: p.Event, Hour: p.Hour.String(), What: fmt.Sprintf("the journal knows nothing of the %d events of %s of %s", n, p.Event, p.Hour)})
-	}
-	return nil
 }

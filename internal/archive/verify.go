@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"arbalest"
@@ -39,157 +40,126 @@ type Options struct {
 	// MaxFindings is how many findings of each kind are listed for a table;
 	// all are counted. Defaults to 20.
 	MaxFindings int
-	// Table returns the name of an event's table.
-	Table func(context.Context, arbalest.EventName) (string, error)
+	// MaxHours is how many hours that differ are told of for a table. Defaults to
+	// 1,000.
+	MaxHours int
+	// Table returns the definition of an event's table.
+	Table func(context.Context, arbalest.EventName) (arbalest.Table, error)
+	// Values is the warehouse, for every column's value to be compared with what the
+	// stored event gives now. Defaults to nil: ids, times and hashes are compared.
+	Values Values
+	// Sample compares some partitions only. The zero Sample is all of them.
+	Sample Sample
 	// Advance is told of every object that was read. Defaults to nothing.
 	Advance func(o arbalest.Object)
 }
 
-// A Kind says how store and warehouse differ.
-type Kind string
-
-// The kinds of findings.
-const (
-	Missing   Kind = "missing"   // stored, but not in the table nor in the load errors
-	Extra     Kind = "extra"     // in the table, but not stored
-	Changed   Kind = "changed"   // in the table with another hash or time than stored
-	Duplicate Kind = "duplicate" // in the table twice
-	Object    Kind = "object"    // an object is missing or is not what its commit says
-	Journal   Kind = "journal"   // the books do not say what is there
-)
-
-// A Finding is one difference.
-type Finding struct {
-	Kind  Kind               `json:"kind"`
-	Event arbalest.EventName `json:"event,omitempty"`
-	Table string             `json:"table,omitempty"`
-	Hour  string             `json:"hour,omitempty"`
-	What  string             `json:"what"`
-}
-
-// A TableReport is what was found of one event's table.
-type TableReport struct {
-	Event    arbalest.EventName `json:"event"`
-	Table    string             `json:"table"`
-	Stored   int64              `json:"stored"`   // lines in the store
-	Distinct int64              `json:"distinct"` // events, less repeats
-	Errors   int64              `json:"errors"`   // of those, recorded as load errors
-	Rows     int64              `json:"rows"`     // in the warehouse
-	Findings map[Kind]int64     `json:"findings"` // how many of each
-}
-
-// A Report is what a verification found.
-type Report struct {
-	Through  arbalest.Seq  `json:"through"` // the last commit that was looked at
-	Objects  int64         `json:"objects"`
-	Tables   []TableReport `json:"tables"`
-	Findings []Finding     `json:"findings"` // at most MaxFindings of each kind and table
-}
-
-// Err returns nil, or an error that wraps arbalest.ErrDiffers.
-func (r Report) Err() error {
-	if len(r.Findings) == 0 {
-		return nil
+func (o Options) withDefaults() Options {
+	if o.MaxEvents == 0 {
+		o.MaxEvents = 4_000_000
 	}
-	f := r.Findings[0]
-	if f.Kind == Object && f.Table == "" {
-		return fmt.Errorf("%w: %s: %s; a copy of the store may have what is missing", arbalest.ErrDiffers, f.Kind, f.What)
+	if o.MaxFindings == 0 {
+		o.MaxFindings = 20
 	}
-	return fmt.Errorf("%w: %s: %s; run arbalest rebuild %s to make the table again from the store", arbalest.ErrDiffers, f.Kind, f.What, f.Table)
+	if o.MaxHours == 0 {
+		o.MaxHours = 1000
+	}
+	if o.Advance == nil {
+		o.Advance = func(arbalest.Object) {}
+	}
+	return o
 }
 
-// Verify compares everything up to the warehouse's cursor. That they differ is
-// in the report, not in the error.
+// Verify compares everything up to the warehouse's cursor, and looks at all else
+// that is in the store. That something is wrong is in the report, not in the error.
+//
+// It asks for every commit and every object that it reads, and unless it samples
+// lists the store, which is a request for each 1,000 objects.
 func Verify(ctx context.Context, l *lake.Lake, w Warehouse, opts Options) (Report, error) {
-	if opts.MaxEvents == 0 {
-		opts.MaxEvents = 4_000_000
-	}
-	if opts.MaxFindings == 0 {
-		opts.MaxFindings = 20
-	}
-	if opts.Advance == nil {
-		opts.Advance = func(arbalest.Object) {}
-	}
+	opts = opts.withDefaults()
 	progress, err := w.Progress(ctx)
 	if err != nil {
 		return Report{}, err
 	}
-	v := verification{lake: l, warehouse: w, opts: opts, report: Report{Through: progress.Commit}}
-	byEvent, err := v.objects(ctx, progress)
+	v := &verification{lake: l, warehouse: w, opts: opts, progress: progress, told: map[arbalest.Key]bool{}}
+	v.report = Report{Through: progress.Commit, Content: opts.Values != nil, Found: map[Kind]int64{}}
+	if err := v.readLog(ctx); err != nil {
+		return Report{}, fmt.Errorf("verify the log: %w", err)
+	}
+	if err := v.definitions(ctx); err != nil {
+		return Report{}, err
+	}
+	if opts.Sample == (Sample{}) {
+		err = v.list(ctx)
+	} else {
+		v.choose()
+	}
 	if err != nil {
 		return Report{}, err
 	}
-	events := make([]arbalest.EventName, 0, len(byEvent))
-	for e := range byEvent {
-		events = append(events, e)
+	if err := v.rejected(ctx); err != nil {
+		return Report{}, err
 	}
-	slices.Sort(events)
-	for _, e := range events {
-		if err := v.table(ctx, e, byEvent[e]); err != nil {
+	for _, e := range slices.Sorted(maps.Keys(v.log.byEvent)) {
+		if err := v.table(ctx, e, v.log.byEvent[e]); err != nil {
 			return Report{}, fmt.Errorf("verify %s: %w", e, err)
 		}
 	}
-	if err := v.books(ctx, byEvent); err != nil {
+	if err := v.books(ctx); err != nil {
 		return Report{}, fmt.Errorf("verify the books: %w", err)
 	}
 	return v.report, nil
 }
 
+// A verification is one Verify.
 type verification struct {
 	lake      *lake.Lake
 	warehouse Warehouse
 	opts      Options
+	progress  load.Progress
 	report    Report
+	log       logbook
+	chosen    map[arbalest.Partition]bool // by a sample; nil for all
+	told      map[arbalest.Key]bool       // objects that there is a finding of
 }
 
-// objects returns the objects that are loaded, by event, in log order. A gap in
-// the log is a finding.
-func (v *verification) objects(ctx context.Context, p load.Progress) (map[arbalest.EventName][]arbalest.Object, error) {
-	byEvent := map[arbalest.EventName][]arbalest.Object{}
-	stalls := map[arbalest.EventName]load.Cursor{}
-	for _, s := range p.Stalled {
-		stalls[s.Event] = s.Cursor
+// isDamage says of an error that it is what is looked for.
+func isDamage(err error) bool {
+	return errors.Is(err, arbalest.ErrUnknown) || errors.Is(err, arbalest.ErrCorrupt)
+}
+
+// either returns the kind for what is missing, or that for what is corrupt.
+func either(err error, missing, corrupt Kind) Kind {
+	if errors.Is(err, arbalest.ErrUnknown) {
+		return missing
 	}
-	for seq := arbalest.Seq(1); seq <= p.Commit+1; seq++ {
-		if seq == p.Commit+1 && p.Objects == 0 {
-			break
-		}
-		c, err := v.lake.Commit(ctx, seq)
-		if errors.Is(err, arbalest.ErrUnknown) || errors.Is(err, arbalest.ErrCorrupt) {
-			v.find(nil, Finding{Kind: Object, What: err.Error()})
+	return corrupt
+}
+
+// definitions looks at the definitions of tables that were not declared.
+func (v *verification) definitions(ctx context.Context) error {
+	return v.lake.CheckDefinitions(ctx, func(table string, key arbalest.Key, err error) {
+		v.find(nil, Finding{Kind: Definition, Table: table, Object: key, What: fmt.Sprintf("the definition of table %s: %v", table, err)})
+	})
+}
+
+// rejected looks at what commits rejected, of a sample at some.
+func (v *verification) rejected(ctx context.Context) error {
+	for _, c := range v.log.rejections {
+		if !v.samples(c) {
 			continue
 		}
-		if err != nil {
-			return nil, err
-		}
-		switch err := v.lake.CheckRejected(ctx, c); {
-		case errors.Is(err, arbalest.ErrUnknown) || errors.Is(err, arbalest.ErrCorrupt):
-			v.find(nil, Finding{Kind: Object, What: "what was rejected: " + err.Error()})
+		err := v.lake.CheckRejected(ctx, c)
+		switch {
+		case isDamage(err):
+			f := Finding{Kind: either(err, MissingRejected, CorruptRejected), Commit: c.Seq, What: fmt.Sprintf("what commit %d rejected: %v", c.Seq, err)}
+			if len(c.RejectedKeys) == 1 {
+				f.Object = c.RejectedKeys[0]
+			}
+			v.find(nil, f)
 		case err != nil:
-			return nil, err
-		}
-		for i, o := range c.Objects {
-			end := p.Cursor
-			if s, ok := stalls[o.Event]; ok {
-				end = s
-			}
-			if seq <= end.Commit || seq == end.Commit+1 && i < end.Objects {
-				byEvent[o.Event] = append(byEvent[o.Event], o)
-			}
+			return err
 		}
 	}
-	return byEvent, nil
-}
-
-// find counts a finding and lists it, unless there are enough of its kind.
-func (v *verification) find(t *TableReport, f Finding) {
-	n := int64(0)
-	if t != nil {
-		f.Event, f.Table = t.Event, t.Table
-		t.Findings[f.Kind]++
-		n = t.Findings[f.Kind]
-	}
-	if n <= int64(v.opts.MaxFindings) {
-		v.report.Findings = append(v.report.Findings, f)
-	}
+	return nil
 }

@@ -87,13 +87,15 @@ func fill(t *testing.T) (blob.Store, *lake.Lake, *shelf) {
 	if _, err := l.Sort(ctx); err != nil {
 		t.Fatal(err)
 	}
-	s.books = []load.Book{{Event: "a", Hour: arbalest.HourOf(noon), Received: 6, Counts: load.Counts{Stored: 6, Loaded: 4, Repeats: 1, Errors: 1}}}
+	s.books = []load.Book{{Event: "a", Hour: arbalest.HourOf(noon), Received: 7, Rejected: 1, Counts: load.Counts{Stored: 6, Loaded: 4, Repeats: 1, Errors: 1}}}
 	return store, l, s
 }
 
 func verify(t *testing.T, l *lake.Lake, s *shelf, maxEvents int64) Report {
 	t.Helper()
-	r, err := Verify(context.Background(), l, s, Options{MaxEvents: maxEvents, Table: func(_ context.Context, e arbalest.EventName) (string, error) { return e.Table(), nil }})
+	r, err := Verify(context.Background(), l, s, Options{MaxEvents: maxEvents, Table: func(_ context.Context, e arbalest.EventName) (arbalest.Table, error) {
+		return arbalest.Table{Name: e.Table(), Event: e}, nil
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,25 +127,25 @@ func TestVerifyFinds(t *testing.T) {
 		{Changed, func(_ blob.Store, _ *lake.Lake, s *shelf) { s.rows[0] = rowOf("0", `{"a":1}`) }},
 		{Duplicate, func(_ blob.Store, _ *lake.Lake, s *shelf) { s.rows = append(s.rows, s.rows[2]) }},
 		{Journal, func(_ blob.Store, _ *lake.Lake, s *shelf) { s.books[0].Stored = 7 }},
-		{Journal, func(_ blob.Store, _ *lake.Lake, s *shelf) { s.books[0].Loaded = 3 }},
+		{Books, func(_ blob.Store, _ *lake.Lake, s *shelf) { s.books[0].Loaded = 3 }},
 		{Journal, func(_ blob.Store, _ *lake.Lake, s *shelf) { s.books = nil }},
-		{Object, func(store blob.Store, l *lake.Lake, _ *shelf) {
+		{MissingObject, func(store blob.Store, l *lake.Lake, _ *shelf) {
 			c, _ := l.Commit(ctx, 1)
 			store.Delete(ctx, c.Objects[0].Key)
 		}},
-		{Object, func(store blob.Store, l *lake.Lake, _ *shelf) {
+		{CorruptObject, func(store blob.Store, l *lake.Lake, _ *shelf) {
 			c, _ := l.Commit(ctx, 1)
 			store.Put(ctx, c.Objects[0].Key, strings.NewReader("damaged"))
 		}},
-		{Object, func(store blob.Store, l *lake.Lake, _ *shelf) {
+		{MissingRejected, func(store blob.Store, l *lake.Lake, _ *shelf) {
 			c, _ := l.Commit(ctx, 1)
 			store.Delete(ctx, c.RejectedKeys[0])
 		}},
-		{Object, func(store blob.Store, l *lake.Lake, _ *shelf) {
+		{CorruptRejected, func(store blob.Store, l *lake.Lake, _ *shelf) {
 			c, _ := l.Commit(ctx, 1)
 			store.Put(ctx, c.RejectedKeys[0], strings.NewReader(""))
 		}},
-		{Object, func(_ blob.Store, _ *lake.Lake, s *shelf) { s.progress.Commit = 2 }}, // a gap in the log
+		{Behind, func(_ blob.Store, _ *lake.Lake, s *shelf) { s.progress.Commit = 2 }},
 	} {
 		for _, maxEvents := range []int64{0, 2} {
 			store, l, s := fill(t)

@@ -21,6 +21,13 @@ const maxLine = 64 << 20
 // its commit says, or its compaction: lines, bytes and hash. The error wraps arbalest.ErrUnknown
 // if it is missing and arbalest.ErrCorrupt if it is anything else.
 func (l *Lake) Check(ctx context.Context, o arbalest.Object, visit func(line []byte) error) error {
+	if o.Bytes <= frameBytes { // many may be in one frame
+		lines, now, err := l.AppendLines(ctx, make([]byte, 0, o.Bytes), o)
+		if err != nil {
+			return err
+		}
+		return checkLines(now.Object, bytes.NewReader(lines), visit)
+	}
 	r, now, err := l.Lines(ctx, o)
 	if err != nil {
 		return err
@@ -59,10 +66,25 @@ func checkLines(o arbalest.Object, r io.Reader, visit func(line []byte) error) e
 		}
 	}
 	if got.Events != o.Events || got.Bytes != o.Bytes || got.Hash != o.Hash {
-		return fmt.Errorf("%w: %s has %d lines, %d bytes and hash %016x, its commit says %d, %d and %016x", arbalest.ErrCorrupt, o.Key, got.Events, got.Bytes, got.Hash, o.Events, o.Bytes, o.Hash)
+		got.Key = o.Key
+		return &Mismatch{Got: got, Listed: o}
 	}
 	return nil
 }
+
+// A Mismatch says that an object can be read and is not what its commit says, or
+// its compaction. It wraps arbalest.ErrCorrupt.
+type Mismatch struct {
+	Got    arbalest.Object // without Event and Hour
+	Listed arbalest.Object
+}
+
+func (m *Mismatch) Error() string {
+	return fmt.Sprintf("%v: %s has %d lines, %d bytes and hash %016x, its commit says %d, %d and %016x", arbalest.ErrCorrupt, m.Got.Key, m.Got.Events, m.Got.Bytes, m.Got.Hash, m.Listed.Events, m.Listed.Bytes, m.Listed.Hash)
+}
+
+// Unwrap returns arbalest.ErrCorrupt.
+func (m *Mismatch) Unwrap() error { return arbalest.ErrCorrupt }
 
 // CheckRejected reads what a commit's segments had rejected, and proves that it is
 // what the commit counts. Errors are those of Check.

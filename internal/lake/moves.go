@@ -143,26 +143,41 @@ func (l *Lake) movedTo(ctx context.Context, key arbalest.Key) (place, bool, erro
 	if err != nil {
 		return place{}, false, err
 	}
-	if a.places == nil {
-		a.places = map[arbalest.Key]place{}
-	}
+	var unread error
 	for _, k := range keys {
 		m, err := l.readMoves(ctx, k)
+		if errors.Is(err, arbalest.ErrUnknown) || errors.Is(err, arbalest.ErrCorrupt) {
+			unread = errors.Join(unread, err) // others may still have it
+			continue
+		}
 		if err != nil {
 			return place{}, false, err
 		}
-		for i := range m.Merged {
-			begin := int64(0)
-			for j := range m.Merged[i].Inputs {
-				in := &m.Merged[i].Inputs[j]
-				a.places[in.Key] = place{m.Seq, &m.Merged[i], begin, in}
-				begin += in.Bytes
-			}
+		a.add(m)
+		if unread == nil {
+			a.known = m.Seq
 		}
-		a.known = m.Seq
 	}
 	p, ok := a.places[key]
-	return p, ok, nil
+	if !ok {
+		return place{}, false, unread
+	}
+	return p, true, nil
+}
+
+// add takes moves into account. The caller holds a.mu.
+func (a *atlas) add(m moves) {
+	if a.places == nil {
+		a.places = map[arbalest.Key]place{}
+	}
+	for i := range m.Merged {
+		begin := int64(0)
+		for j := range m.Merged[i].Inputs {
+			in := &m.Merged[i].Inputs[j]
+			a.places[in.Key] = place{m.Seq, &m.Merged[i], begin, in}
+			begin += in.Bytes
+		}
+	}
 }
 
 // movesAfter lists the moves of commits after one.

@@ -130,11 +130,18 @@ func (l *Loader) Wake() { clear(l.tried) }
 
 // TableName returns the name of an event's table. It may be called at any time.
 func (l *Loader) TableName(ctx context.Context, event arbalest.EventName) (string, error) {
+	t, err := l.Table(ctx, event)
+	return t.Name, err
+}
+
+// Table returns the definition of an event's table that batches are decoded by
+// now. It may be called at any time.
+func (l *Loader) Table(ctx context.Context, event arbalest.EventName) (arbalest.Table, error) {
 	t, err := l.target(ctx, event)
 	if err != nil {
-		return "", err
+		return arbalest.Table{}, err
 	}
-	return t.table.Name, nil
+	return t.table, nil
 }
 
 // TableResult is what a batch did to a table.
