@@ -38,10 +38,10 @@ func TestCost(t *testing.T) {
 // as all that follow, and holds that the model says what they ask for: exactly so
 // many requests.
 func testHours(t *testing.T, m Measured) {
-	const names, segments, perPass = 4, 3, 240
+	const names, segments, perPass = 4, 3, 48
 	l := Lake{
 		Events: perPass * day.Minutes(), Processes: 1, Names: names, Hours: 2, Way: Compacted,
-		SortEvery: time.Minute, Linger: 20*time.Second - 250*time.Millisecond, // three segments a minute
+		SortEvery: time.Minute, Linger: 20*time.Second - time.Minute/perPass, // three segments a minute
 	}
 	m.Line = 250 // about: it matters to nothing here
 	if w := l.Work(m); math.Abs(w.Segments-segments*day.Minutes()) > 1e-6 || w.Sorts != day.Minutes() || w.Made != day.Minutes()*names*2 {
@@ -49,35 +49,35 @@ func testHours(t *testing.T, m Measured) {
 	}
 	s := newStand(t)
 	loader := s.loader(load.Options{BatchBytes: batchBytes})
-	var first, sum Use
 	seen := arbalest.Seq(0) // by Flow
-	for minute := range 5 * 60 {
-		hour := noon.Add(time.Duration(minute/60) * time.Hour)
-		now := noon.Add(time.Duration(minute) * time.Minute)
-		u := s.use(func() {
-			for range segments {
-				var parts []part
-				for name := range names {
-					parts = append(parts, part{name, hour, perPass / segments / names / 2}, part{name, hour.Add(-time.Hour), perPass / segments / names / 2})
-				}
-				s.land(s.lines(parts...))
+	minute := func(n int) {
+		hour, now := noon.Add(time.Duration(n/60)*time.Hour), noon.Add(time.Duration(n)*time.Minute)
+		for range segments {
+			var parts []part
+			for name := range names {
+				parts = append(parts, part{name, hour, perPass / segments / names / 2}, part{name, hour.Add(-time.Hour), perPass / segments / names / 2})
 			}
-			s.sort()
-			s.load(loader)
-			for ; seen < loader.Progress().Commit; seen++ {
-				if _, err := s.lake.Commit(t.Context(), seen+1); err != nil {
-					t.Fatal(err)
-				}
+			s.land(s.lines(parts...))
+		}
+		s.sort()
+		s.load(loader)
+		for ; seen < loader.Progress().Commit; seen++ {
+			if _, err := s.lake.Commit(t.Context(), seen+1); err != nil {
+				t.Fatal(err)
 			}
-			if minute%10 == 5 {
-				s.compact(s.lake, now.Add(-closed).Truncate(time.Hour))
-			}
-		})
-		if sum = sum.Plus(u); minute == 3*60-1 {
-			first = sum
+		}
+		if n%10 == 5 {
+			s.compact(s.lake, now.Add(-closed).Truncate(time.Hour))
 		}
 	}
-	got, want := sum.Minus(first), Sum(l.Month(m)).Times(2/hours/days)
+	for n := range 3 * 60 {
+		minute(n)
+	}
+	got, want := s.use(func() {
+		for n := range 2 * 60 {
+			minute(3*60 + n)
+		}
+	}), Sum(l.Month(m)).Times(2/hours/days)
 	t.Logf("two hours: %+v; the model says %+v", got, want)
 	if !sameRequests(got, want) {
 		t.Errorf("two hours ask for %+v, the model says %+v", got, want)
@@ -156,13 +156,13 @@ func testRequests(t *testing.T) {
 	before := len(http.Asked())
 	got := s.requests(func() {
 		for range 3 {
-			for range 400 {
+			for range 40 {
 				s.land(s.lines(part{0, noon, 2}, part{1, noon, 1}))
 			}
 			s.sort()
 			s.load(loader)
 		}
-		for range 1200 {
+		for range 1100 {
 			s.land(s.lines(part{0, noon, 2}))
 		}
 		s.sort()
@@ -185,7 +185,7 @@ func testRequests(t *testing.T) {
 			t.Errorf("an unexpected request: %s", line)
 		}
 	}
-	if got != want || want.List < 10 {
+	if got != want || want.List < 5 {
 		t.Errorf("counted %+v, made %+v", got, want)
 	}
 }
