@@ -53,6 +53,7 @@ var mayImport = map[string][]string{
 	"cmd/arbalest":                    {"connect", "internal/archive", "internal/blob", "internal/capture", "internal/decode", "internal/duckdb", "internal/form", "internal/hook", "internal/keys", "internal/lake", "internal/load", "internal/model", "internal/pgwire", "internal/policy", "internal/saved", "internal/shell", "internal/source", "internal/strict", "internal/warehouse", "internal/web", "pipeline"},
 	"bench":                           {"internal/archive", "internal/blob", "internal/capture", "internal/decode", "internal/duckdb", "internal/lake", "internal/load"},
 	"bench/amplab":                    {"connect", "internal/blob", "internal/capture", "internal/lake", "internal/load", "internal/postgres/postgrestest", "internal/warehouse"},
+	"bench/cost":                      {},
 	"e2e":                             {},
 }
 
