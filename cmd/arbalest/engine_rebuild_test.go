@@ -93,7 +93,7 @@ func TestRebuildByTheCurrentDefinition(t *testing.T) {
 	if got := answerOf(t, e, `SELECT count(*), max(amount), (SELECT count(*) FROM arbalest.cursor), (SELECT string_agg(data_type, '') FROM information_schema.columns WHERE column_name = 'amount') FROM "order"`); got != "[21 many 1 VARCHAR]" {
 		t.Errorf("the new table has %s", got)
 	}
-	if report, err := e.Verify(t.Context(), quiet); err != nil || report.Err() != nil {
+	if report, err := e.Verify(t.Context(), verifyRequest{}, quiet); err != nil || report.Err() != nil {
 		t.Error(err, report.Err())
 	}
 	tables, err := e.Tables(t.Context())

@@ -102,7 +102,7 @@ func TestRebuildDiff(t *testing.T) {
 			if r, err := e.Rebuild(t.Context(), rebuildRequest{}, quiet); err != nil || r.Loaded != 0 || !r.Swapped {
 				t.Errorf("rebuild after its diff loads again: %+v, %v", r, err)
 			}
-			if report, err := e.Verify(t.Context(), quiet); err != nil || report.Err() != nil {
+			if report, err := e.Verify(t.Context(), verifyRequest{}, quiet); err != nil || report.Err() != nil {
 				t.Error(err, report.Err())
 			}
 		})
