@@ -120,7 +120,9 @@ type atlas struct {
 	mu     sync.Mutex
 	known  arbalest.Seq
 	places map[arbalest.Key]place
-	frames frameCache
+	// damaged says which moves cannot be read: what is nowhere may be in one.
+	damaged error
+	frames  frameCache
 }
 
 func (a *atlas) find(key arbalest.Key) (place, bool) {
@@ -148,6 +150,13 @@ func (l *Lake) movedTo(ctx context.Context, key arbalest.Key) (place, bool, erro
 	}
 	for _, k := range keys {
 		m, err := l.readMoves(ctx, k)
+		if errors.Is(err, arbalest.ErrCorrupt) {
+			a.damaged = errors.Join(a.damaged, err) // what others moved can be read
+			if m.Seq, err = movesSeq(k); err == nil {
+				a.known = m.Seq
+			}
+			continue
+		}
 		if err != nil {
 			return place{}, false, err
 		}
@@ -161,8 +170,10 @@ func (l *Lake) movedTo(ctx context.Context, key arbalest.Key) (place, bool, erro
 		}
 		a.known = m.Seq
 	}
-	p, ok := a.places[key]
-	return p, ok, nil
+	if p, ok := a.places[key]; ok {
+		return p, true, nil
+	}
+	return place{}, false, a.damaged
 }
 
 // movesAfter lists the moves of commits after one.
