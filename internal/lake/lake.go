@@ -102,6 +102,7 @@ type Lake struct {
 	traced    map[arbalest.Seq]journey // what Track has read
 	gatherers map[*Gatherer]bool       // of this process
 	swept     arbalest.Seq             // compaction, whose objects are deleted
+	own       bool                     // it is no copy that is not finished
 }
 
 // Open returns the lake on a store. It does no I/O: an empty store is an empty

@@ -219,3 +219,39 @@ func (l *Lake) sweep(ctx context.Context, head arbalest.Seq) error {
 	}
 	return l.deleteMoved(ctx, m)
 }
+
+// ready makes sure that plan head+1 may be made: what commit head moved is deleted,
+// and no moves of a later commit are there without its plan. Those an unfinished
+// copy has, of commits of the lake that it is a copy of; commits of its own would
+// get the same numbers, and objects of theirs the same keys.
+func (l *Lake) ready(ctx context.Context, head arbalest.Seq) error {
+	if err := l.sweep(ctx, head); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	own := l.own
+	l.mu.Unlock()
+	if own {
+		return nil
+	}
+	later, err := l.movesAfter(ctx, head)
+	if err != nil {
+		return err
+	}
+	if n := len(later); n > 0 {
+		seq, err := movesSeq(later[n-1])
+		if err != nil {
+			return err
+		}
+		switch planned, err := l.exists(ctx, planKey(seq)); {
+		case err != nil:
+			return err
+		case !planned:
+			return fmt.Errorf("%w: a copy that is not finished, of a lake with more than %d commits: finish it with arbalest copy before anything is sorted or compacted in it", arbalest.ErrExists, seq-1)
+		}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.own = true
+	return nil
+}

@@ -121,7 +121,7 @@ func (l *Lake) makePlan(ctx context.Context, head arbalest.Seq) (plan arbalest.P
 	if err := l.deleteAll(ctx, stale); err != nil || len(plan.Segments) == 0 {
 		return arbalest.Plan{}, false, err
 	}
-	if err := l.sweep(ctx, head); err != nil {
+	if err := l.ready(ctx, head); err != nil {
 		return arbalest.Plan{}, false, err
 	}
 	err = l.createJSON(ctx, planKey(plan.Seq), plan)
