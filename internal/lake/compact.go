@@ -129,7 +129,7 @@ func (l *Lake) claim(ctx context.Context, head arbalest.Seq, plan arbalest.Plan)
 	if err := l.deleteAll(ctx, stale); err != nil {
 		return plan, false, err
 	}
-	if err := l.sweep(ctx, head); err != nil {
+	if err := l.ready(ctx, head); err != nil {
 		return plan, false, err
 	}
 	plan.Format, plan.Seq, plan.Kind, plan.Writer, plan.Created = compactFormat, head+1, arbalest.KindCompact, l.self, time.Now().UTC().Truncate(time.Millisecond)
@@ -152,6 +152,11 @@ func (l *Lake) follow(ctx context.Context, head arbalest.Seq) error {
 	if err != nil {
 		return err
 	}
+	// Others may have come further meanwhile: what they moved since is of commits
+	// that are not looked at now.
+	for len(keys) > 0 && keys[len(keys)-1] > movesKey(head) {
+		keys = keys[:len(keys)-1]
+	}
 	moved := c.moved
 	if moved == nil {
 		moved = map[arbalest.Key]bool{}
@@ -161,7 +166,11 @@ func (l *Lake) follow(ctx context.Context, head arbalest.Seq) error {
 	if fresh {
 		open = map[arbalest.Key]arbalest.Object{}
 	}
+	var waiting []arbalest.Object
 	for _, key := range slices.Backward(keys) {
+		if fresh && key <= movesKey(scanned) {
+			break // it moved nothing of what is after
+		}
 		m, err := l.readMoves(ctx, key)
 		if err != nil {
 			return err
@@ -174,13 +183,13 @@ func (l *Lake) follow(ctx context.Context, head arbalest.Seq) error {
 		for _, key := range m.Passed {
 			moved[key] = true
 		}
-		if fresh && m.Through > 0 {
-			scanned = m.Through
-			for _, o := range m.Waiting {
-				open[o.Key] = o
-			}
-			break
+		// Who compacted later need not have looked further.
+		if fresh && m.Through > scanned {
+			scanned, waiting = m.Through, m.Waiting
 		}
+	}
+	for _, o := range waiting {
+		open[o.Key] = o
 	}
 	for key := range moved {
 		delete(open, key)

@@ -16,7 +16,7 @@ import (
 
 // Copied is what CopyTo did.
 type Copied struct {
-	Head     arbalest.Seq // the copy's newest commit, and this lake's when CopyTo began
+	Head     arbalest.Seq // the copy's newest commit: this lake's when CopyTo began, or a compaction since
 	Commits  int          // that were copied
 	Objects  int          // partitions, what compactions made of them, and rejected lines
 	Bytes    int64        // as stored
@@ -293,6 +293,7 @@ func (c *copying) moves(ctx context.Context, seq arbalest.Seq) error {
 			return err
 		}
 	}
+	c.head = max(c.head, seq) // it is committed: its inputs are gone
 	if c.moved.done == nil {
 		c.moved.done = map[arbalest.Seq]bool{}
 	}

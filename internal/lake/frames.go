@@ -138,15 +138,23 @@ func (c *frameCache) get(id frameID, read func() ([]byte, error)) ([]byte, error
 	c.clock++
 	f.used = c.clock
 	c.mu.Unlock()
-	f.once.Do(func() { f.lines, f.err = read() })
-	if f.err != nil {
-		c.mu.Lock()
-		if c.frames[id] == f {
-			delete(c.frames, id) // whoever asks next tries again
-		}
-		c.mu.Unlock()
+	mine := false
+	f.once.Do(func() {
+		mine = true
+		f.lines, f.err = read()
+	})
+	if f.err == nil {
+		return f.lines, nil
 	}
-	return f.lines, f.err
+	c.mu.Lock()
+	if c.frames[id] == f {
+		delete(c.frames, id) // whoever asks next tries again
+	}
+	c.mu.Unlock()
+	if !mine { // it may be that the other gave up
+		return read()
+	}
+	return nil, f.err
 }
 
 func (c *frameCache) evict() {

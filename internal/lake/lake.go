@@ -45,7 +45,8 @@ type Options struct {
 	// a directory's fsyncs share the journal's commits.
 	Parallel int
 	// CompactBytes is how many bytes of lines an object has that compaction makes,
-	// about, if there are as many in a day. Defaults to 64 MiB.
+	// about, if there are as many in a day. Defaults to 64 MiB; more than 256 MiB is
+	// 256 MiB, as whoever finds a plan must do it.
 	CompactBytes int64
 	// ScanObjects is how many objects of the log a compaction looks at before it
 	// merges what of them can be: they are held. Defaults to 50,000.
@@ -68,6 +69,7 @@ func (o Options) withDefaults() Options {
 	if o.CompactBytes == 0 {
 		o.CompactBytes = 64 << 20
 	}
+	o.CompactBytes = min(o.CompactBytes, MaxSegment)
 	if o.ScanObjects == 0 {
 		o.ScanObjects = 50_000
 	}
@@ -102,6 +104,7 @@ type Lake struct {
 	traced    map[arbalest.Seq]journey // what Track has read
 	gatherers map[*Gatherer]bool       // of this process
 	swept     arbalest.Seq             // compaction, whose objects are deleted
+	own       bool                     // it is no copy that is not finished
 }
 
 // Open returns the lake on a store. It does no I/O: an empty store is an empty
@@ -166,25 +169,32 @@ func (l *Lake) exists(ctx context.Context, key arbalest.Key) (bool, error) {
 // createJSON writes v under key unless there is something. Where there is, and
 // it is what v says, the earlier write was ours or as good, and all is well.
 func (l *Lake) createJSON(ctx context.Context, key arbalest.Key, v any) error {
+	_, err := l.createsJSON(ctx, key, v)
+	return err
+}
+
+// createsJSON is createJSON, and says whether this call was the write, as far as it
+// knows.
+func (l *Lake) createsJSON(ctx context.Context, key arbalest.Key, v any) (first bool, err error) {
 	body, err := json.Marshal(v)
 	if err != nil {
-		return fmt.Errorf("encode %s: %w", key, err)
+		return false, fmt.Errorf("encode %s: %w", key, err)
 	}
 	err = l.store.Create(ctx, key, bytes.NewReader(append(body, '\n')))
 	if !errors.Is(err, arbalest.ErrExists) {
 		if err != nil {
-			return fmt.Errorf("create %s: %w", key, err)
+			return false, fmt.Errorf("create %s: %w", key, err)
 		}
-		return nil
+		return true, nil
 	}
 	there, readErr := l.readAll(ctx, key)
 	if readErr != nil {
-		return readErr
+		return false, readErr
 	}
 	if !bytes.Equal(bytes.TrimSuffix(there, []byte{'\n'}), body) {
-		return fmt.Errorf("create %s: %w", key, err)
+		return false, fmt.Errorf("create %s: %w", key, err)
 	}
-	return nil
+	return false, nil
 }
 
 // readJSON reads an object of a versioned format; format points at v's version

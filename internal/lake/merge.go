@@ -200,6 +200,35 @@ func (l *Lake) deleteMoved(ctx context.Context, m moves) error {
 	return nil
 }
 
+// deleteMovedBefore deletes objects of a commit that were moved before this process
+// had written them.
+func (l *Lake) deleteMovedBefore(ctx context.Context, seq arbalest.Seq, objects []arbalest.Object) error {
+	keys, err := l.movesAfter(ctx, seq)
+	if err != nil || len(keys) == 0 {
+		return err
+	}
+	written := map[arbalest.Key]bool{}
+	for _, o := range objects {
+		written[o.Key] = true
+	}
+	for _, key := range keys {
+		m, err := l.readMoves(ctx, key)
+		if err != nil {
+			return err
+		}
+		for i := range m.Merged {
+			for _, in := range m.Merged[i].Inputs {
+				if written[in.Key] {
+					if err := l.deleteAll(ctx, []arbalest.Key{in.Key}); err != nil {
+						return err
+					}
+				}
+			}
+		}
+	}
+	return nil
+}
+
 // sweep deletes what commit head moved, if that is a compaction whose process may
 // have died before it had.
 func (l *Lake) sweep(ctx context.Context, head arbalest.Seq) error {
@@ -218,4 +247,40 @@ func (l *Lake) sweep(ctx context.Context, head arbalest.Seq) error {
 		return err
 	}
 	return l.deleteMoved(ctx, m)
+}
+
+// ready makes sure that plan head+1 may be made: what commit head moved is deleted,
+// and no moves of a later commit are there without its plan. Those an unfinished
+// copy has, of commits of the lake that it is a copy of; commits of its own would
+// get the same numbers, and objects of theirs the same keys.
+func (l *Lake) ready(ctx context.Context, head arbalest.Seq) error {
+	if err := l.sweep(ctx, head); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	own := l.own
+	l.mu.Unlock()
+	if own {
+		return nil
+	}
+	later, err := l.movesAfter(ctx, head)
+	if err != nil {
+		return err
+	}
+	if n := len(later); n > 0 {
+		seq, err := movesSeq(later[n-1])
+		if err != nil {
+			return err
+		}
+		switch planned, err := l.exists(ctx, planKey(seq)); {
+		case err != nil:
+			return err
+		case !planned:
+			return fmt.Errorf("%w: a copy that is not finished, of a lake with more than %d commits: finish it with arbalest copy before anything is sorted or compacted in it", arbalest.ErrExists, seq-1)
+		}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.own = true
+	return nil
 }

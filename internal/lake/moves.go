@@ -120,6 +120,7 @@ type atlas struct {
 	mu     sync.Mutex
 	known  arbalest.Seq
 	places map[arbalest.Key]place
+	// damaged says which moves cannot be read: what is nowhere may be in one.
 	frames frameCache
 }
 

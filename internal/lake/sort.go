@@ -121,7 +121,7 @@ func (l *Lake) makePlan(ctx context.Context, head arbalest.Seq) (plan arbalest.P
 	if err := l.deleteAll(ctx, stale); err != nil || len(plan.Segments) == 0 {
 		return arbalest.Plan{}, false, err
 	}
-	if err := l.sweep(ctx, head); err != nil {
+	if err := l.ready(ctx, head); err != nil {
 		return arbalest.Plan{}, false, err
 	}
 	err = l.createJSON(ctx, planKey(plan.Seq), plan)
@@ -162,12 +162,17 @@ func (l *Lake) consumed(ctx context.Context, head arbalest.Seq) (map[arbalest.Ke
 }
 
 // finish does what a plan says. Doing it twice, or at once with another, writes
-// the same objects under the same names.
+// the same objects under the same names. Who comes late may write such as have
+// been moved since: they are deleted.
 func (l *Lake) finish(ctx context.Context, plan arbalest.Plan) (Sorted, error) {
 	commit := arbalest.Commit{Format: plan.Format, Seq: plan.Seq, Kind: plan.Kind, Time: plan.Created, Segments: plan.Segments}
 	s := sorter{lake: l, plan: plan, rejections: map[arbalest.Partition]int64{}}
 	for _, key := range plan.Segments {
-		if err := s.take(ctx, key); err != nil {
+		err := s.take(ctx, key)
+		if errors.Is(err, arbalest.ErrUnknown) { // another has done it, or the store has lost the segment
+			err = errors.Join(err, l.deleteMovedBefore(ctx, plan.Seq, s.objects))
+		}
+		if err != nil {
 			return Sorted{}, fmt.Errorf("sort commit %d: %w", plan.Seq, err)
 		}
 	}
@@ -175,7 +180,11 @@ func (l *Lake) finish(ctx context.Context, plan arbalest.Plan) (Sorted, error) {
 		return Sorted{}, fmt.Errorf("sort commit %d: %w", plan.Seq, err)
 	}
 	commit.Objects, commit.Rejected, commit.RejectedKeys = s.objects, s.rejected(), s.rejectedKeys
-	if err := l.createJSON(ctx, commitKey(plan.Seq), commit); err != nil {
+	first, err := l.createsJSON(ctx, commitKey(plan.Seq), commit)
+	if err == nil && !first {
+		err = l.deleteMovedBefore(ctx, plan.Seq, s.objects)
+	}
+	if err != nil {
 		return Sorted{}, fmt.Errorf("sort commit %d: %w", plan.Seq, err)
 	}
 	l.Hint(plan.Seq)
