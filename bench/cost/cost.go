@@ -91,7 +91,7 @@ const (
 	sortBytes    = 64 << 20
 	batchBytes   = 24 << 20 // of a flush of a sort, and of a batch of a load
 	segmentBytes = 4 << 20
-	compactEvery = 10 * time.Minute
+	compactEvery = time.Hour
 	compactBytes = 64 << 20
 	closed       = 2 * time.Hour
 	hourObjects  = 32      // objects of a closed hour that are merged before its day ends
