@@ -59,7 +59,7 @@ func testBeside(s *suite) {
 		s.wantRows("SELECT table_name, other_hash FROM arbalest.conflicts ORDER BY table_name", "a_b | "+b, "c | "+b)
 		s.wantRows("SELECT event, stored, loaded, repeats, errors, not_loaded FROM arbalest.books ORDER BY event", "a.b | 3 | 1 | 1 | 1 | 0", "c | 3 | 1 | 1 | 1 | 0")
 	}
-	shadow := s.beside("one", load.Progress{}, Batch(now, 10, Object{Commit: 1, Rows: []Row{row("1", a, "one"), row("2", a, "two")}}))
+	s.beside("one", load.Progress{}, Batch(now, 10, Object{Commit: 1, Rows: []Row{row("1", a, "one"), row("2", a, "two")}}))
 	live()
 	if err := s.w.Swap(s.Context(), "a_b"); !errors.Is(err, arbalest.ErrExists) {
 		s.Errorf("swap before the cursor is that of the live tables: %v", err)
@@ -67,7 +67,7 @@ func testBeside(s *suite) {
 	live()
 	// It goes on after it was closed; a repeat is one as in a live table.
 	s.reopen()
-	shadow = s.beside("one", load.Progress{})
+	shadow := s.beside("one", load.Progress{})
 	s.wantShadow(shadow, 1)
 	if _, err := shadow.Load(s.Context(), load.Progress{}, load.Batch{}); !errors.Is(err, arbalest.ErrExists) {
 		s.Errorf("load beside from where it is not: %v", err)
