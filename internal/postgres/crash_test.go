@@ -130,7 +130,7 @@ func TestInvariant2RivalLoaders(t *testing.T) {
 	const last = 30
 	dsn := postgrestest.Start(t)
 	direct := mustOpen(t, dsn, Options{})
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	var loaders, chaos sync.WaitGroup
 	var proxies []*postgrestest.Proxy
