@@ -75,8 +75,8 @@ func (s *surveyed) read(ctx context.Context, l *lake.Lake, store blob.Store, eve
 	}
 	var lines []byte
 	for i, read := len(keys)-1, 0; i >= 0 && s.Events() < most && (s.objects == 0 || read < s.objects); i-- {
-		hour, ok := hourOfKey(strings.TrimPrefix(string(keys[i]), prefix))
-		if !ok || hour < arbalest.HourOfMicro(s.since) && s.since != 0 && strings.Count(string(keys[i]), "/") > 2 {
+		name, ok := lake.NameOf(keys[i])
+		if !ok || s.since != 0 && name.Hour+name.Hours <= arbalest.HourOfMicro(s.since) {
 			continue // it is not ours, or from before
 		}
 		var err error
@@ -87,10 +87,6 @@ func (s *surveyed) read(ctx context.Context, l *lake.Lake, store blob.Store, eve
 		if err != nil {
 			return err
 		}
-		if s.last == 0 {
-			s.last = hour
-		}
-		s.first = hour
 		if err := s.add(lines); err != nil {
 			return fmt.Errorf("read %s: %w", keys[i], err)
 		}
@@ -98,22 +94,6 @@ func (s *surveyed) read(ctx context.Context, l *lake.Lake, store blob.Store, eve
 		read++
 	}
 	return nil
-}
-
-// hourOfKey returns the hour of an object, or the first of its day, of the rest of
-// its key.
-func hourOfKey(rest string) (arbalest.Hour, bool) {
-	parts := strings.Split(rest, "/")
-	hour := "00"
-	switch len(parts) {
-	case 2:
-	case 3:
-		hour = parts[1]
-	default:
-		return 0, false
-	}
-	h, err := arbalest.ParseHour(parts[0] + "/" + hour)
-	return h, err == nil
 }
 
 // sampledBytes is how many bytes of lines of an object are read at most where not
@@ -165,6 +145,11 @@ func (s *surveyed) add(lines []byte) error {
 		if _, _, err := decode.Scan(object, 0, 1000); err != nil {
 			return fmt.Errorf("%w: %v", arbalest.ErrCorrupt, err)
 		}
+		hour := arbalest.HourOfMicro(l.Time)
+		if s.Events() == 0 {
+			s.first, s.last = hour, hour
+		}
+		s.first, s.last = min(s.first, hour), max(s.last, hour)
 		s.Add(object)
 		if l.Attributes != nil {
 			s.discarded.add(l.Attributes)
