@@ -1,8 +1,11 @@
 package load
 
 import (
+	"fmt"
 	"slices"
 	"strings"
+
+	"arbalest"
 )
 
 // BesidePrefix is what the names of tables begin with, in the warehouse, while they
@@ -20,6 +23,16 @@ func (b Batch) Beside() Batch {
 		b.Tables[i].Table.Name = BesidePrefix + b.Tables[i].Table.Name
 	}
 	return b
+}
+
+// HoldsSwap holds that tables beside have come to where the live ones are, all of
+// them. The error wraps arbalest.ErrExists.
+func (p Progress) HoldsSwap(live Progress) error {
+	if p.Cursor == live.Cursor && len(p.Stalled) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%w: the tables beside are at commit %d and %d objects, %d of them stalled, and the live ones at %d and %d", arbalest.ErrExists,
+		p.Commit, p.Objects, len(p.Stalled), live.Commit, live.Objects)
 }
 
 // IsBefore says whether a place in the log comes before another.

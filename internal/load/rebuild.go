@@ -94,10 +94,10 @@ func (r *Rebuild) Ready(ctx context.Context) error {
 		return fmt.Errorf("%w: table %s cannot be made again, at commit %d: %s; the live tables are as they were: mend that, or rebuild others by their names", arbalest.ErrUnavailable, table, s.Commit+1, s.Reason)
 	}
 	live, err := r.live.Progress(ctx)
-	if err == nil && live.Cursor != p.Cursor {
-		err = fmt.Errorf("%w: the tables beside are at commit %d and the live ones at %d", arbalest.ErrExists, p.Commit, live.Commit)
+	if err != nil {
+		return err
 	}
-	return err
+	return p.HoldsSwap(live)
 }
 
 // Swap puts the tables in the place of the live ones, in one transaction, or changes

@@ -92,9 +92,8 @@ func (w *Warehouse) Swap(ctx context.Context, tables ...string) error {
 		if err != nil {
 			return err
 		}
-		if come.Cursor != have.Cursor || len(come.Stalled) > 0 {
-			return fmt.Errorf("%w: the tables beside are at commit %d and %d objects, %d of them stalled, and the live ones at %d and %d", arbalest.ErrExists,
-				come.Commit, come.Objects, len(come.Stalled), have.Commit, have.Objects)
+		if err := come.HoldsSwap(have); err != nil {
+			return err
 		}
 		made, err := beside.made()
 		if err != nil {
