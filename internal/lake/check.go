@@ -17,9 +17,10 @@ import (
 // maxLine is the longest line that Check takes for one.
 const maxLine = 64 << 20
 
-// Check reads an object whole, visits its lines, and proves that it is what
-// its commit says, or its compaction: lines, bytes and hash. The error wraps arbalest.ErrUnknown
-// if it is missing and arbalest.ErrCorrupt if it is anything else.
+// Check reads an object whole, visits its lines, and proves that it is what its
+// commit says, or its compaction: lines, bytes and hash. The error wraps
+// arbalest.ErrUnknown if it is missing and arbalest.ErrCorrupt if it is anything
+// else.
 func (l *Lake) Check(ctx context.Context, o arbalest.Object, visit func(line []byte) error) error {
 	if o.Bytes <= frameBytes { // many may be in one frame
 		lines, now, err := l.AppendLines(ctx, make([]byte, 0, o.Bytes), o)

@@ -43,7 +43,7 @@ func newCodec() (codec, error) {
 }
 
 // isPlain says whether an object is not compressed.
-func (c codec) isPlain(key arbalest.Key) bool { return !strings.HasSuffix(string(key), ".zst") }
+func isPlain(key arbalest.Key) bool { return !strings.HasSuffix(string(key), ".zst") }
 
 // pack compresses a partition's lines as the suffix says.
 func (c codec) pack(dst, lines []byte, suffix string) []byte {
@@ -55,7 +55,7 @@ func (c codec) pack(dst, lines []byte, suffix string) []byte {
 
 // unpack is pack's inverse, for an object held whole.
 func (c codec) unpack(dst, b []byte, key arbalest.Key) ([]byte, error) {
-	if c.isPlain(key) {
+	if isPlain(key) {
 		return append(dst, b...), nil
 	}
 	out, err := c.whole.DecodeAll(b, dst)
@@ -75,7 +75,7 @@ type lineReader struct {
 
 // open reads an object's lines as its suffix says.
 func (c codec) open(key arbalest.Key, below io.ReadCloser) (io.ReadCloser, error) {
-	if c.isPlain(key) {
+	if isPlain(key) {
 		return below, nil
 	}
 	dec, ok := c.streams.Get().(*zstd.Decoder)

@@ -47,8 +47,8 @@ type compaction struct {
 // Compact does one pass: it merges objects of partitions into few, in one commit
 // of the log, and deletes them. Hours before closed are closed: nothing much is
 // expected for them any more. The objects of a day are merged when all its hours
-// are closed, those of an hour earlier if there are many. What comes late is
-// merged when there is more of it.
+// are closed, those of an hour earlier if there are many. What comes later is
+// merged with what else came since, if there is any.
 //
 // Events that repeat another of their hour, in id, time and properties, are left
 // out, as a load would. Nothing else changes: commits and their objects mean
@@ -88,7 +88,7 @@ func (l *Lake) Compact(ctx context.Context, closed arbalest.Hour) (Compacted, er
 		found = found || more || l.compaction.scanned < head
 	}
 	c, err := l.finishAny(ctx, plan)
-	c.More = found
+	c.More = c.More || found
 	return c, err
 }
 
@@ -133,15 +133,7 @@ func (l *Lake) claim(ctx context.Context, head arbalest.Seq, plan arbalest.Plan)
 		return plan, false, err
 	}
 	plan.Format, plan.Seq, plan.Kind, plan.Writer, plan.Created = compactFormat, head+1, arbalest.KindCompact, l.self, time.Now().UTC().Truncate(time.Millisecond)
-	err = l.createJSON(ctx, planKey(plan.Seq), plan)
-	if !errors.Is(err, arbalest.ErrExists) {
-		return plan, false, err
-	}
-	winner, ok, err := l.plan(ctx, plan.Seq)
-	if err == nil && !ok {
-		err = fmt.Errorf("%w: plan %d was there and is not", arbalest.ErrCorrupt, plan.Seq)
-	}
-	return winner, true, err
+	return l.createPlan(ctx, plan)
 }
 
 // follow brings what may be merged up to a commit, or by ScanObjects nearer. A

@@ -46,17 +46,17 @@ func (w *frameWriter) flush() {
 	w.lines = w.lines[:0]
 }
 
-func (w *frameWriter) finish() ([]byte, []frame, error) {
+func (w *frameWriter) finish() ([]byte, []frame) {
 	if len(w.lines) > 0 {
 		w.flush()
 	}
-	return w.packed, w.frames, nil
+	return w.packed, w.frames
 }
 
 // framesOf finds the frames of an object (RFC 8878, section 3.1.1): each is its
 // header, blocks with a header of three bytes, and a checksum.
 func (l *Lake) framesOf(key arbalest.Key, b []byte) ([]frame, error) {
-	if l.codec.isPlain(key) {
+	if isPlain(key) {
 		return nil, nil
 	}
 	bad := func(why any) error { return fmt.Errorf("%w: %s has no frames: %v", arbalest.ErrCorrupt, key, why) }

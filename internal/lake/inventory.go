@@ -78,7 +78,7 @@ func (l *Lake) Merged(ctx context.Context, seq arbalest.Seq) ([]Merged, error) {
 			one.Packed += f.Packed
 			lines += f.Lines
 		}
-		if l.codec.isPlain(one.Key) {
+		if isPlain(one.Key) {
 			one.Packed, lines = one.Bytes, one.Bytes
 		}
 		if sum.Events != one.Events || sum.Bytes != one.Bytes || sum.Hash != one.Hash || lines != one.Bytes {

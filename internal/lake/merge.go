@@ -153,12 +153,9 @@ func (l *Lake) mergeOne(ctx context.Context, merge arbalest.Merge, suffix string
 		m.Hash += in.Hash
 		m.Inputs = append(m.Inputs, in)
 	}
-	packed, frames, err := w.finish()
-	if err != nil {
-		return nil, err
-	}
-	m.Frames = frames
-	err = l.store.Create(ctx, m.Key, bytes.NewReader(packed))
+	var packed []byte
+	packed, m.Frames = w.finish()
+	err := l.store.Create(ctx, m.Key, bytes.NewReader(packed))
 	if !errors.Is(err, arbalest.ErrExists) {
 		if err != nil {
 			return nil, fmt.Errorf("create %s: %w", m.Key, err)

@@ -114,13 +114,12 @@ func (s Stored) Runs(first, n int64) iter.Seq2[int64, int64] {
 	}
 }
 
-// An atlas knows where objects are that were moved. It holds some 200 bytes of
+// An atlas knows where objects are that were moved. It holds some 300 bytes of
 // each, once one was looked for that is not where it was.
 type atlas struct {
 	mu     sync.Mutex
 	known  arbalest.Seq
 	places map[arbalest.Key]place
-	// damaged says which moves cannot be read: what is nowhere may be in one.
 	frames frameCache
 }
 
@@ -234,8 +233,8 @@ func (l *Lake) createMoves(ctx context.Context, m moves) (moves, error) {
 }
 
 // Lines reads an object's lines, decompressed, from wherever it is now. The
-// Stored that it returns is what they are. The caller closes the reader. The error wraps
-// arbalest.ErrUnknown if the object is nowhere.
+// Stored that it returns is what they are. The caller closes the reader. The error
+// wraps arbalest.ErrUnknown if the object is nowhere.
 func (l *Lake) Lines(ctx context.Context, o arbalest.Object) (io.ReadCloser, Stored, error) {
 	p, ok := l.atlas.find(o.Key)
 	if !ok {
@@ -273,7 +272,7 @@ func (l *Lake) AppendLines(ctx context.Context, dst []byte, o arbalest.Object) (
 // part reads a part of a merged object.
 func (l *Lake) part(ctx context.Context, p place) (io.ReadCloser, error) {
 	key, size := p.in.Key, p.input.Bytes
-	if l.codec.isPlain(key) {
+	if isPlain(key) {
 		r, err := l.store.Get(ctx, key, p.begin, size)
 		if err != nil {
 			return nil, fmt.Errorf("read %s: %w", key, err)
@@ -328,7 +327,7 @@ func (p place) span() (first, end int, offset, length, skip int64) {
 func (l *Lake) appendPart(ctx context.Context, dst []byte, p place) ([]byte, error) {
 	key := p.in.Key
 	first, end, at, _, skip := p.span()
-	if l.codec.isPlain(key) || end-first > 2 {
+	if isPlain(key) || end-first > 2 {
 		r, err := l.part(ctx, p)
 		if err != nil {
 			return dst, err

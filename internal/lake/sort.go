@@ -124,9 +124,16 @@ func (l *Lake) makePlan(ctx context.Context, head arbalest.Seq) (plan arbalest.P
 	if err := l.ready(ctx, head); err != nil {
 		return arbalest.Plan{}, false, err
 	}
+	plan, lost, err := l.createPlan(ctx, plan)
+	return plan, more || lost, err
+}
+
+// createPlan makes a plan that of its commit, or returns that of the one who was
+// first.
+func (l *Lake) createPlan(ctx context.Context, plan arbalest.Plan) (_ arbalest.Plan, lost bool, err error) {
 	err = l.createJSON(ctx, planKey(plan.Seq), plan)
 	if !errors.Is(err, arbalest.ErrExists) {
-		return plan, more, err
+		return plan, false, err
 	}
 	winner, ok, err := l.plan(ctx, plan.Seq)
 	if err == nil && !ok {
@@ -141,21 +148,24 @@ const maxLate = 8
 
 // consumed returns the segments that commits up to head consumed: those of head,
 // which may still be in landing; and where a store has drafts, those of some
-// before it, since a process that lags or died between publishing a draft and
-// clearing its slot has its segment made again.
+// before it that consumed any, since a process that lags or died between publishing
+// a draft and clearing its slot has its segment made again.
 func (l *Lake) consumed(ctx context.Context, head arbalest.Seq) (map[arbalest.Key]bool, error) {
 	back := arbalest.Seq(1)
 	if _, ok := l.store.(drafter); ok {
 		back = maxLate
 	}
 	consumed := map[arbalest.Key]bool{}
-	for seq := head; seq > 0 && head-seq < back; seq-- {
+	for seq := head; seq > 0 && back > 0; seq-- {
 		j, err := l.journey(ctx, seq)
 		if err != nil {
 			return nil, err
 		}
 		for _, key := range j.segments {
 			consumed[key] = true
+		}
+		if j.moves == "" || back == 1 { // a compaction was made when nothing was left
+			back--
 		}
 	}
 	return consumed, nil
@@ -203,7 +213,7 @@ func (l *Lake) finish(ctx context.Context, plan arbalest.Plan) (Sorted, error) {
 func (l *Lake) deleteAll(ctx context.Context, keys []arbalest.Key) error {
 	for _, key := range keys {
 		if err := l.store.Delete(ctx, key); err != nil {
-			return fmt.Errorf("delete segment %s: %w", key, err)
+			return fmt.Errorf("delete %s: %w", key, err)
 		}
 	}
 	return nil
