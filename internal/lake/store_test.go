@@ -37,6 +37,9 @@ func kinds(t *testing.T, test func(t *testing.T, k kind)) {
 	t.Run("dir", func(t *testing.T) {
 		test(t, kind{name: "dir", slow: true, fresh: func(t *testing.T) blob.Store { return openStore(t, t.TempDir()) }})
 	})
+	if testing.Short() {
+		return // the S3 adapter has its own suite
+	}
 	t.Run("gofakes3", func(t *testing.T) {
 		bucket, n := s3test.Fake(t), 0
 		test(t, kind{name: "gofakes3", slow: true, fresh: func(t *testing.T) blob.Store {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"testing"
 	"time"
 
 	"github.com/zeebo/xxh3"
@@ -147,7 +148,11 @@ func testCompactedMeanwhile(s *suite) {
 	}
 	opts := load.Options{Workers: 2, Declared: []arbalest.Table{{Name: "strict", Event: "strict", Version: 1, Columns: []arbalest.Column{Col("n", "INTEGER"), Col("v", "VARCHAR(10)")}}}}
 	left := int64(0)
-	for range 3 {
+	rounds := 3
+	if testing.Short() {
+		rounds = 1
+	}
+	for range rounds {
 		seed := rand.Uint64()
 		s.Logf("seed %d", seed)
 		random := rand.New(rand.NewPCG(seed, 0))
@@ -184,7 +189,7 @@ func testCompactedMeanwhile(s *suite) {
 			s.wantLine(l, row[0], row[1], row[2])
 		}
 	}
-	if left == 0 {
+	if left == 0 && rounds > 1 {
 		s.Error("nothing was left out")
 	}
 }
