@@ -176,8 +176,8 @@ func (v *verification) unread(ctx context.Context, seq arbalest.Seq, why error) 
 	if err != nil && !isDamage(err) {
 		return err
 	}
-	for _, o := range planned {
-		v.log.hidden[o.Key] = true
+	for _, key := range planned {
+		v.log.hidden[key] = true
 	}
 	v.find(nil, Finding{Kind: either(why, MissingMoves, CorruptMoves), Commit: seq, What: fmt.Sprintf("where compaction %d put the lines of %d objects is not known: %v", seq, len(planned), why)})
 	return nil
