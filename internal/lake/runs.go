@@ -47,6 +47,9 @@ type Stored struct {
 	Erased  []arbalest.Run // and which are erased
 }
 
+// Gone returns how many lines were erased.
+func (s Stored) Gone() int64 { return countRuns(s.Erased) }
+
 // gone returns how many lines of the committed object before line n are no longer
 // there, and whether n is.
 func (s Stored) gone(n int64) (before int64, gone bool) {
