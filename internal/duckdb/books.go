@@ -29,6 +29,7 @@ func bookTables(books string) []string {
 			column_name VARCHAR, value VARCHAR, reason VARCHAR, loaded BOOLEAN, loaded_at TIMESTAMP)`,
 		`conflicts (table_name VARCHAR, event_id VARCHAR, event_time TIMESTAMP, kept_hash VARCHAR, other_hash VARCHAR,
 			object VARCHAR, line BIGINT, "commit" BIGINT, loaded_at TIMESTAMP)`,
+		`erased ("commit" BIGINT, table_name VARCHAR, event VARCHAR, hour TIMESTAMP, erased BIGINT, erased_at TIMESTAMP)`,
 	}
 	for i := range statements {
 		statements[i] = "CREATE TABLE IF NOT EXISTS arbalest." + books + statements[i]
@@ -43,11 +44,12 @@ var (
 		`CREATE SCHEMA IF NOT EXISTS arbalest`,
 		`CREATE TABLE IF NOT EXISTS arbalest.format (version INTEGER)`,
 	}
-	schemaEnd = `CREATE VIEW IF NOT EXISTS arbalest.books AS SELECT event, hour,
+	schemaEnd = `CREATE OR REPLACE VIEW arbalest.books AS SELECT event, hour,
 		(sum(stored) + sum(rejected))::BIGINT AS received, sum(stored)::BIGINT AS stored, sum(rejected)::BIGINT AS rejected,
 		sum(loaded)::BIGINT AS loaded, sum(repeats)::BIGINT AS repeats, sum(conflicts)::BIGINT AS conflicts, sum(errors)::BIGINT AS errors,
-		(sum(stored) - sum(loaded) - sum(repeats) - sum(errors))::BIGINT AS not_loaded
-		FROM arbalest.journal GROUP BY event, hour`
+		(sum(stored) - sum(loaded) - sum(repeats) - sum(errors) - sum(erased))::BIGINT AS not_loaded, sum(erased)::BIGINT AS erased
+		FROM (SELECT event, hour, stored, rejected, loaded, repeats, conflicts, errors, 0 AS erased FROM arbalest.journal
+		UNION ALL SELECT event, hour, 0, 0, 0, 0, 0, 0, erased FROM arbalest.erased) GROUP BY event, hour`
 )
 
 // makeBooks makes schema arbalest if it is not there, with a zero cursor. The
@@ -66,7 +68,21 @@ func (w *Warehouse) makeBooks(ctx context.Context) error {
 		if version > booksFormat {
 			return fmt.Errorf("%w: warehouse %s has format %d, and this program knows up to %d", arbalest.ErrNewer, w.path, version, booksFormat)
 		}
-		return nil
+		// Books that were made before there was arbalest.erased get it.
+		if err := w.writer.QueryRowContext(ctx, `SELECT count(*) > 0 FROM duckdb_tables() WHERE database_name = current_database() AND schema_name = 'arbalest' AND table_name = 'erased'`).Scan(&made); err != nil {
+			return fmt.Errorf("read warehouse's books: %w", storageError(err))
+		}
+		if made {
+			return nil
+		}
+		return w.transact(ctx, func(tx *transaction) error {
+			for _, statement := range append(bookTables(""), schemaEnd) {
+				if err := tx.exec(statement); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
 	}
 	return w.transact(ctx, func(tx *transaction) error {
 		for _, statement := range slices.Concat(schemaBegin, bookTables(""), []string{schemaEnd}) {

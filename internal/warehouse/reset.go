@@ -93,7 +93,7 @@ func (l *loading) drop(table string) error {
 }
 
 // bookedTables are the books that have rows of tables.
-var bookedTables = [...]string{"journal", "load_errors", "conflicts", "tables"}
+var bookedTables = [...]string{"journal", "load_errors", "conflicts", "erased", "tables"}
 
 // clear drops all tables that Load made, and empties the books.
 func (l *loading) clear(have load.Progress) error {

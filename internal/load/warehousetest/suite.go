@@ -47,6 +47,8 @@ func Run(t *testing.T, open Open) {
 		{"Conflicts", testConflicts},
 		{"BatchesOfAnySize", testBatchesOfAnySize},
 		{"CompactedMeanwhile", testCompactedMeanwhile},
+		{"Erase", testErase},
+		{"ErasedMeanwhile", testErasedMeanwhile},
 		{"LoadErrors", testLoadErrors},
 		{"Books", testBooks},
 		{"JournalOfManyRows", testJournalOfManyRows},
@@ -102,7 +104,7 @@ func (s *suite) load(tables ...load.TableBatch) []load.Counts {
 	}
 	s.at = s.next()
 	for i, c := range counts {
-		if c.Stored != c.Loaded+c.Repeats+c.Errors {
+		if c.Stored != c.Loaded+c.Repeats+c.Errors+c.Erased {
 			s.Fatalf("counts of %s do not balance: %+v", tables[i].Table.Name, c)
 		}
 	}
