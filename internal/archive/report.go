@@ -51,8 +51,8 @@ type Finding struct {
 	What   string             `json:"what"`
 }
 
-// advice says what to do.
-func (f Finding) advice() string {
+// Advice says what to do.
+func (f Finding) Advice() string {
 	switch f.Kind {
 	case Orphan, Leftover:
 		return "nothing reads it: look at it, and delete it"
@@ -113,7 +113,7 @@ func (r Report) Err() error {
 		return nil
 	}
 	f := r.Findings[0]
-	return fmt.Errorf("%w: %s: %s; %s", arbalest.ErrDiffers, f.Kind, f.What, f.advice())
+	return fmt.Errorf("%w: %s: %s; %s", arbalest.ErrDiffers, f.Kind, f.What, f.Advice())
 }
 
 // find counts a finding and lists it, unless there are enough of its kind.
