@@ -53,8 +53,9 @@ var (
 // makeBooks makes schema arbalest if it is not there, with a zero cursor. The
 // error wraps arbalest.ErrNewer if a newer arbalest made it.
 func (w *Warehouse) makeBooks(ctx context.Context) error {
-	var made bool
-	err := w.writer.QueryRowContext(ctx, `SELECT count(*) > 0 FROM duckdb_tables() WHERE database_name = current_database() AND schema_name = 'arbalest' AND table_name = 'format'`).Scan(&made)
+	var made, whole bool
+	err := w.writer.QueryRowContext(ctx, `SELECT count(*) FILTER (table_name = 'format') > 0, count(*) FILTER (table_name = 'held') > 0
+		FROM duckdb_tables() WHERE database_name = current_database() AND schema_name = 'arbalest'`).Scan(&made, &whole)
 	if err != nil {
 		return fmt.Errorf("read warehouse's format: %w", storageError(err))
 	}
@@ -66,13 +67,18 @@ func (w *Warehouse) makeBooks(ctx context.Context) error {
 		if version > booksFormat {
 			return fmt.Errorf("%w: warehouse %s has format %d, and this program knows up to %d", arbalest.ErrNewer, w.path, version, booksFormat)
 		}
-		return nil
+		if whole {
+			return nil
+		}
 	}
 	return w.transact(ctx, func(tx *transaction) error {
-		for _, statement := range slices.Concat(schemaBegin, bookTables(""), []string{schemaEnd}) {
+		for _, statement := range slices.Concat(schemaBegin, bookTables(""), tierBooks(), []string{schemaEnd}) {
 			if err := tx.exec(statement); err != nil {
 				return err
 			}
+		}
+		if made { // by a program that knew no tiers
+			return nil
 		}
 		if err := tx.exec(fmt.Sprintf(`INSERT INTO arbalest.format VALUES (%d)`, booksFormat)); err != nil {
 			return err

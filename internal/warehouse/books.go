@@ -20,13 +20,14 @@ func (w *Warehouse) makeBooks(ctx context.Context) error {
 	if w.made {
 		return nil
 	}
-	made, err := booksMade(ctx, w.db)
-	if err == nil && !made {
+	missing, err := w.missingBooks(ctx, w.db)
+	if err == nil && missing != nil {
 		err = w.db.Transact(ctx, loadLock, func(tx Tx) error {
-			if made, err := booksMade(ctx, tx); err != nil || made {
+			missing, err := w.missingBooks(ctx, tx)
+			if err != nil {
 				return err
 			}
-			for _, statement := range w.db.Dialect().books() {
+			for _, statement := range missing {
 				if _, err := tx.Exec(ctx, statement); err != nil {
 					return err
 				}
@@ -55,16 +56,25 @@ type querier interface {
 	Query(ctx context.Context, sql string, visit func(values []any) error, args ...any) error
 }
 
-func booksMade(ctx context.Context, q querier) (made bool, err error) {
-	err = q.Query(ctx, "SELECT count(*) FROM information_schema.tables WHERE table_schema = 'arbalest' AND table_name = 'format'", func(v []any) error {
-		n, _ := v[0].(int64)
-		made = n > 0
+// missingBooks returns the statements that make the books that are not there: all, or
+// those of what left, which programs before 30 November 2026 did not know.
+func (w *Warehouse) missingBooks(ctx context.Context, q querier) (statements []string, err error) {
+	there := map[string]bool{}
+	err = q.Query(ctx, "SELECT table_name FROM information_schema.tables WHERE table_schema = 'arbalest' AND table_name IN ('format', 'held')", func(v []any) error {
+		table, _ := v[0].(string)
+		there[table] = true
 		return nil
 	})
-	if err != nil || !made {
-		return false, err
+	d := w.db.Dialect()
+	switch {
+	case err != nil:
+		return nil, err
+	case !there["format"]:
+		return append(d.books(), d.tierBooks()...), nil
+	case !there["held"]:
+		statements = d.tierBooks()
 	}
-	return true, q.Query(ctx, "SELECT max(version) FROM arbalest.format", func(v []any) error {
+	return statements, q.Query(ctx, "SELECT max(version) FROM arbalest.format", func(v []any) error {
 		if version, _ := v[0].(int64); version > booksFormat {
 			return fmt.Errorf("%w: the warehouse has format %d, and this program knows up to %d", arbalest.ErrNewer, version, booksFormat)
 		}
