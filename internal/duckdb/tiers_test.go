@@ -399,3 +399,46 @@ func TestOpenWithoutTiers(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestAllRowsAfterCrash opens what a process that was killed leaves, where the warm
+// object is there, and where it is lost.
+func TestAllRowsAfterCrash(t *testing.T) {
+	m := newWarmed(t)
+	table := warehousetest.Declared("a", warehousetest.Col("n", "INTEGER"))
+	x := rowOf("x", "18T06:00", 1)
+	m.rows(table, x)
+	d := m.leave(table, "2015-08-18", x)
+	m.rows(warehousetest.Declared("a", warehousetest.Col("n", "INTEGER"), warehousetest.Col("more", "INTEGER")), rowOf("y", "19T06:00", 2, 3))
+	for _, lost := range []bool{false, true} {
+		path := filepath.Join(t.TempDir(), "copy.duckdb")
+		for _, suffix := range []string{"", ".wal"} {
+			text, err := os.ReadFile(m.w.Path() + suffix)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(path+suffix, text, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if lost {
+			if err := os.Remove(filepath.Join(m.dir, string(d.Warm.Key))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range 2 { // from the write-ahead log, and from the file
+			w := mustOpen(t, path, m.opts)
+			if rows, err := queryAll(t, w, "SELECT event_id, n, more FROM a_all ORDER BY n"); lost != (err != nil) || !lost && fmt.Sprint(rows) != "[[x 1 NULL] [y 2 3]]" {
+				t.Errorf("lost %v: %v, %v", lost, rows, err)
+			}
+			if days, err := w.Days(t.Context(), "a", d.Day+24); err != nil || len(days) != 1 || days[0].Left != 1 || days[0].Warm != d.Warm {
+				t.Errorf("lost %v: days are %+v, %v", lost, days, err)
+			}
+			if tables := mustQuery(t, w, "SELECT count(*) FROM duckdb_columns() WHERE table_name = 'a_all'"); tables[0][0] != "6" {
+				t.Errorf("lost %v: the view has %s columns", lost, tables[0][0])
+			}
+			if err := w.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
