@@ -8,8 +8,13 @@ import (
 	"arbalest"
 )
 
-// booksFormat is the version of schema arbalest that this program writes.
-const booksFormat = 1
+// booksFormat is the newest version of schema arbalest that this program knows. One that
+// no rows left is of the first: programs that know only that would load repeats of
+// what left.
+const (
+	firstFormat = 1
+	booksFormat = 2
+)
 
 // besideBooks is what the names of books begin with that are of tables beside the
 // live ones.
@@ -80,7 +85,7 @@ func (w *Warehouse) makeBooks(ctx context.Context) error {
 		if made { // by a program that knew no tiers
 			return nil
 		}
-		if err := tx.exec(fmt.Sprintf(`INSERT INTO arbalest.format VALUES (%d)`, booksFormat)); err != nil {
+		if err := tx.exec(fmt.Sprintf(`INSERT INTO arbalest.format VALUES (%d)`, firstFormat)); err != nil {
 			return err
 		}
 		return tx.exec(`INSERT INTO arbalest.cursor VALUES (NULL, 0, 0, NULL, NULL, NULL)`)

@@ -112,6 +112,9 @@ func (w *Warehouse) Leave(ctx context.Context, d load.Departure) error {
 		if err != nil {
 			return err
 		}
+		if err := tx.exec("UPDATE arbalest.format SET version = ? WHERE version < ?", booksFormat, booksFormat); err != nil {
+			return err
+		}
 		return tx.showAll(d.Table)
 	})
 	if err != nil {

@@ -9,8 +9,13 @@ import (
 	"arbalest/internal/load"
 )
 
-// booksFormat is the version of schema arbalest that this program writes.
-const booksFormat = 1
+// booksFormat is the newest version of schema arbalest that this program knows. One that
+// no rows left is of the first: programs that know only that would load repeats of
+// what left.
+const (
+	firstFormat = 1
+	booksFormat = 2
+)
 
 // makeBooks makes schema arbalest if it is not there, with a zero cursor. The
 // error wraps arbalest.ErrNewer if a newer arbalest made it.
@@ -100,7 +105,7 @@ CAST(sum(stored) + sum(rejected) AS BIGINT) AS received, CAST(sum(stored) AS BIG
 CAST(sum(loaded) AS BIGINT) AS loaded, CAST(sum(repeats) AS BIGINT) AS repeats, CAST(sum(conflicts) AS BIGINT) AS conflicts, CAST(sum(errors) AS BIGINT) AS errors,
 CAST(sum(stored) - sum(loaded) - sum(repeats) - sum(errors) AS BIGINT) AS not_loaded
 FROM arbalest.journal GROUP BY event, hour`,
-		fmt.Sprintf(`INSERT INTO arbalest.format (version) VALUES (%d)`, booksFormat),
+		fmt.Sprintf(`INSERT INTO arbalest.format (version) VALUES (%d)`, firstFormat),
 		`INSERT INTO arbalest.cursor (table_name, "commit", objects) VALUES (NULL, 0, 0)`)
 }
 

@@ -133,6 +133,9 @@ func (w *Warehouse) Leave(ctx context.Context, d load.Departure) error {
 		if err != nil {
 			return err
 		}
+		if err := l.exec("UPDATE arbalest.format SET version = $1 WHERE version < $1", int64(booksFormat)); err != nil {
+			return err
+		}
 		have, _, err := l.cursor()
 		if err != nil {
 			return err
