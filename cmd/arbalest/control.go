@@ -11,7 +11,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"arbalest"
@@ -123,14 +122,8 @@ func listenControl(op operator, file, capture string) (*control, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode %s: %w", file, err)
 	}
-	// Renamed into place, so that a command never reads half of it.
-	tmp := filepath.Join(filepath.Dir(file), ".serve.json.tmp")
-	err = os.WriteFile(tmp, append(b, '\n'), 0o600)
-	if err == nil {
-		err = os.Rename(tmp, file)
-	}
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("write %s: %w", file, err), c.server.Close())
+	if err := replaceFile(file, append(b, '\n')); err != nil {
+		return nil, errors.Join(err, c.server.Close())
 	}
 	return c, nil
 }

@@ -113,7 +113,7 @@ type engine struct {
 	work       sync.Mutex // one sort or load at a time
 	building   sync.Mutex // one pass over the models at a time
 	rebuilding sync.Mutex // one rebuild at a time
-	verified   verified   // the newest verification
+	verifying  verifying  // the verification that goes on
 }
 
 // openLake opens a place's store only, which any number of processes may.

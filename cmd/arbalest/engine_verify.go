@@ -2,7 +2,11 @@ package main
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"reflect"
 	"sync"
 	"time"
@@ -21,49 +25,168 @@ type verifyRequest struct {
 	Sample  archive.Sample `json:"sample"`
 }
 
-// verified is what came of the newest verification of this process, and how far the
-// one has come that goes on.
+// command spells the command that compares the same.
+func (r verifyRequest) command() string {
+	s := "arbalest verify"
+	switch {
+	case r.Sample.Share > 0:
+		s += fmt.Sprintf(" --sample %.6g%% --seed %d", 100*r.Sample.Share, r.Sample.Seed)
+	case r.Sample.Objects > 0:
+		s += fmt.Sprintf(" --sample %d --seed %d", r.Sample.Objects, r.Sample.Seed)
+	}
+	if r.Content {
+		s += " --content"
+	}
+	return s
+}
+
+// A verified is DIR/verified.json: what the newest verification of the place found
+// that came to an end, whichever process made it. It has what the report lists, and
+// so a bound.
 type verified struct {
-	mu       sync.Mutex
-	report   *archive.Report // nil if there is none
-	err      error           // why there is none
-	begun    time.Time       // of the report
-	took     time.Duration
-	running  time.Time // when the one that goes on began; zero if none does
-	progress int64     // objects that it has read
+	Request verifyRequest  `json:"request"`
+	By      asker          `json:"by"`
+	Begun   time.Time      `json:"begun"`
+	Seconds float64        `json:"seconds"`
+	Report  archive.Report `json:"report"`
+}
+
+// An asker says where a verification was asked for.
+type asker string
+
+const (
+	byCommand asker = "command"
+	byPage    asker = "page"
+)
+
+// readVerified returns nil if there is none.
+func readVerified(file string) (*verified, error) {
+	b, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read what verify found: %w", err)
+	}
+	var v verified
+	if err := json.Unmarshal(b, &v); err != nil {
+		return nil, fmt.Errorf("%w: %s: %v: the next verification writes it anew", arbalest.ErrCorrupt, file, err)
+	}
+	return &v, nil
+}
+
+func (v verified) write(file string) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("encode %s: %w", file, err)
+	}
+	return replaceFile(file, append(b, '\n'))
+}
+
+// A verifying is the verification that goes on in this process.
+type verifying struct {
+	one sync.Mutex // held by it
+
+	mu     sync.Mutex
+	now    *attempt // nil if none goes on
+	failed *failure // of the one before, nil if that came to an end
+}
+
+// An attempt is a verification that goes on.
+type attempt struct {
+	verifyRequest
+	by      asker
+	begun   time.Time
+	waits   bool  // for a load to end
+	objects int64 // that were read
+	stop    context.CancelCauseFunc
+}
+
+// A failure is why an attempt did not come to an end, or was not written down.
+type failure struct {
+	attempt
+	err error
+}
+
+// errStopped ends an attempt.
+var errStopped = fmt.Errorf("it was stopped on the page Verify: %w", context.Canceled)
+
+// begin notes an attempt, for which the caller holds v.one, and returns the context
+// in which it goes on until it is stopped.
+func (v *verifying) begin(ctx context.Context, r verifyRequest, by asker) context.Context {
+	ctx, stop := context.WithCancelCause(ctx)
+	v.set(func() { v.now = &attempt{verifyRequest: r, by: by, begun: time.Now(), waits: true, stop: stop} })
+	return ctx
+}
+
+func (v *verifying) set(change func()) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	change()
+}
+
+// end notes what came of the attempt, and lets go of v.one.
+func (v *verifying) end(err error) {
+	v.set(func() {
+		v.now.stop(nil)
+		v.failed = nil
+		if err != nil {
+			v.failed = &failure{*v.now, err}
+		}
+		v.now = nil
+	})
+	v.one.Unlock()
+}
+
+// stop ends the attempt that goes on, if one does.
+func (v *verifying) stop() {
+	v.set(func() {
+		if v.now != nil {
+			v.now.stop(errStopped)
+		}
+	})
 }
 
 // Verify implements operator.
 func (e *engine) Verify(ctx context.Context, r verifyRequest, show func(progress)) (archive.Report, error) {
+	e.verifying.one.Lock()
+	return e.verifyNow(e.verifying.begin(ctx, r, byCommand), show)
+}
+
+// verifyNow does the attempt that was begun, and writes down what it found. That
+// it cannot be written is told on the page only: the report is there all the same.
+func (e *engine) verifyNow(ctx context.Context, show func(progress)) (archive.Report, error) {
 	e.work.Lock()
 	defer e.work.Unlock()
-	n := &e.verified
+	v, now := &e.verifying, e.verifying.now
+	var noted error
+	defer func() { v.end(noted) }()
+	v.set(func() { now.waits = false })
 	start := time.Now()
-	n.mu.Lock()
-	n.running, n.progress = start, 0
-	n.mu.Unlock()
-	report, err := e.verify(ctx, r, show)
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.running = time.Time{}
-	if ctx.Err() == nil {
-		n.report, n.err, n.begun, n.took = &report, err, start, time.Since(start)
+	report, err := e.verify(ctx, now.verifyRequest, func(objects int64) {
+		v.set(func() { now.objects = objects })
+		show(progress{Stage: "verify", Done: objects, Unit: "objects"})
+	})
+	if err != nil {
+		if context.Cause(ctx) == errStopped {
+			err = errStopped
+		}
+		noted = err
+		return report, err
 	}
-	return report, err
+	noted = verified{now.verifyRequest, now.by, start, time.Since(start).Seconds(), report}.write(e.place.verified())
+	return report, nil
 }
 
 // verify compares. Where others may load at the same time, what they loaded after
 // it began looks like a difference: such a report counts for nothing.
-func (e *engine) verify(ctx context.Context, r verifyRequest, show func(progress)) (archive.Report, error) {
+func (e *engine) verify(ctx context.Context, r verifyRequest, advance func(objects int64)) (archive.Report, error) {
 	var objects int64
 	opts := archive.Options{
 		Table: e.loader.Table, Sample: r.Sample,
 		Advance: func(arbalest.Object) {
 			objects++
-			e.verified.mu.Lock()
-			e.verified.progress = objects
-			e.verified.mu.Unlock()
-			show(progress{Stage: "verify", Done: objects, Unit: "objects"})
+			advance(objects)
 		},
 	}
 	if r.Content {

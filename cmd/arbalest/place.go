@@ -28,12 +28,32 @@ import (
 //	models/            SELECTs that derive tables from others, if there are any
 //	queries/           queries of the SQL page that were saved, if there are any
 //	serve.json         how to reach the serve that runs on it
+//	verified.json      what the newest verification found, if there was one
 type place struct {
 	dir    string
 	config string // file; empty is dir/arbalest.yaml, if it is there
 }
 
 func (p place) servant() string { return filepath.Join(p.dir, "serve.json") }
+
+func (p place) verified() string { return filepath.Join(p.dir, "verified.json") }
+
+// replaceFile writes a file of a place that its owner alone can read. It is renamed
+// into place, so that nobody reads half of it.
+func replaceFile(file string, b []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+".*")
+	if err != nil {
+		return fmt.Errorf("write %s: %w", file, err)
+	}
+	_, err = f.Write(b)
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.Rename(f.Name(), file)
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("write %s: %w", file, err), os.Remove(f.Name()))
+	}
+	return nil
+}
 
 // queries returns the folder of saved queries.
 func (p place) queries() string { return filepath.Join(p.dir, "queries") }

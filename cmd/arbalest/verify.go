@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"arbalest"
 	"arbalest/internal/archive"
 )
 
@@ -37,7 +38,8 @@ them, for each event and hour. Exits 1 and says what is wrong, and where:
 It asks the store for every commit and object, and lists it, which is one request
 more for each 1,000 objects. With --sample it reads the log, the definitions and
 some partitions only, compares those whole, and lists nothing, so that it finds no
-orphans. --content decodes every event anew: it is for DuckDB and PostgreSQL.`,
+orphans. --content decodes every event anew: it is for DuckDB and PostgreSQL.
+What it found is also in DIR/verified.json, and on the page Verify of serve.`,
 		Example: `  arbalest verify --data my-data --content
   arbalest verify --data my-data --sample 1%
   arbalest verify --data my-data --sample 500 --seed 7 --json`,
@@ -79,7 +81,7 @@ func parseSample(s string, seed uint64) (archive.Sample, error) {
 	} else if n, err := strconv.ParseInt(s, 10, 64); err == nil && n > 0 {
 		return archive.Sample{Objects: n, Seed: seed}, nil
 	}
-	return archive.Sample{}, usage("--sample %s is neither a share, as 5%%, nor a number of objects, as 500", s)
+	return archive.Sample{}, fmt.Errorf("%w sample %s: want a share, as 5%%, or a number of objects, as 500", arbalest.ErrInvalid, s)
 }
 
 // maxListed is how many findings and tables people want to read.

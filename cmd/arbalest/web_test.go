@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -316,4 +317,116 @@ func TestPagesBesideCapture(t *testing.T) {
 		t.Errorf("with a key and a password: %d without, %d with it", none, right)
 	}
 	s.end(t)
+}
+
+// verified returns the page Verify once no verification goes on.
+func (s *server) verified(t *testing.T) string {
+	t.Helper()
+	s.engine.verifying.one.Lock()
+	defer s.engine.verifying.one.Unlock()
+	return s.fetch(t, "/verify", nil)
+}
+
+// TestPagesVerify holds that whoever verifies, what was found is on the page: of the
+// page, of a command through serve, and of one that had the place alone.
+func TestPagesVerify(t *testing.T) {
+	p := placeOf(t, nil)
+	s := startPages(t, p)
+	if text := s.fetch(t, "/verify", nil); !strings.Contains(text, "None was made yet") {
+		t.Error(text)
+	}
+	s.load(t, `{"event":"order.placed","id":"a","data":{"amount":7}}`, `{"event":"order.placed","id":"a","data":{"amount":7}}`)
+	wants := func(what, text string, wants ...string) {
+		t.Helper()
+		for _, want := range wants {
+			if !strings.Contains(text, want) {
+				t.Errorf("%s: it does not have %q:\n%s", what, want, text)
+			}
+		}
+	}
+	s.fetch(t, "/verify", url.Values{"sample": {"50%"}, "content": {"1"}})
+	wants("a sample with contents", s.verified(t), "agree", "arbalest verify --sample 50% --seed ", " --content", "on this page", "1 of 1 partitions", "every column’s value of 1<", `<td class="n">2</td><td class="n">1</td><td class="n">1</td><td class="n">0</td>`)
+	resp, err := http.PostForm(s.web.Load().url+"/verify", url.Values{"sample": {"some"}})
+	if err != nil || resp.StatusCode != http.StatusBadRequest {
+		t.Errorf("a sample that is none: %v, %v", resp, err)
+	}
+
+	op, err := dialServant(t.Context(), p.servant())
+	if err != nil || op == nil {
+		t.Fatal(op, err)
+	}
+	stray := filepath.Join(p.dir, "store", "order.placed", "2026-01-02", "03", "00000000000000000001-000007.ndjson.zst")
+	if err := errors.Join(os.MkdirAll(filepath.Dir(stray), 0o755), os.WriteFile(stray, []byte("x"), 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := op.Verify(t.Context(), verifyRequest{}, func(progress) {}); err != nil || r.Err() == nil {
+		t.Errorf("a command's: %+v, %v", r, err)
+	}
+	wants("a command's", s.fetch(t, "/verify", nil), "differ", "by a command", ">orphan<", "000007.ndjson.zst", "everything")
+	s.end(t)
+
+	if err := os.Remove(stray); err != nil {
+		t.Fatal(err)
+	}
+	alone, err := p.operate(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r, err := alone.Verify(t.Context(), verifyRequest{}, func(progress) {}); err != nil || r.Err() != nil {
+		t.Errorf("alone: %+v, %v", r, err)
+	}
+	if info, err := os.Stat(p.verified()); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the report's file: %v, %v", info, err)
+	}
+	if err := alone.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = startPages(t, p)
+	defer s.end(t)
+	wants("after a restart", s.fetch(t, "/verify", nil), "agree", "by a command")
+	if err := os.WriteFile(p.verified(), []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	wants("a damaged file", s.fetch(t, "/verify", nil), "not to be had", "Verify</button>")
+	s.fetch(t, "/verify", url.Values{"sample": {""}})
+	wants("and then anew", s.verified(t), "agree", "on this page")
+}
+
+// TestPagesVerifyOneAtATime holds that the page does not wait for a verification,
+// begins no second one, and stops the one that goes on, also a command's; what was
+// found before stays.
+func TestPagesVerifyOneAtATime(t *testing.T) {
+	s := startPages(t, placeOf(t, nil))
+	defer s.end(t)
+	s.load(t, `{"event":"order.placed","id":"a","data":{"amount":7}}`)
+	if _, err := s.engine.Verify(t.Context(), verifyRequest{}, func(progress) {}); err != nil {
+		t.Fatal(err)
+	}
+	s.engine.work.Lock() // as a load does
+	text := s.fetch(t, "/verify", url.Values{"content": {"1"}})
+	if !strings.Contains(text, "waits until a load has ended") || !strings.Contains(text, "arbalest verify --content<") || !strings.Contains(text, "agree") {
+		t.Error(text)
+	}
+	if text := s.fetch(t, "/verify", url.Values{"sample": {"5"}}); !strings.Contains(text, "arbalest verify --content<") || strings.Contains(text, "--sample") {
+		t.Errorf("a second one: %s", text)
+	}
+	s.fetch(t, "/verify/stop", url.Values{"x": {""}})
+	s.engine.work.Unlock()
+	if text := s.verified(t); !strings.Contains(text, "has no result: it was stopped on the page Verify") || !strings.Contains(text, "agree") || strings.Contains(text, "goes on") {
+		t.Errorf("stopped: %s", text)
+	}
+	reading, on, done := make(chan struct{}), make(chan struct{}), make(chan error)
+	go func() {
+		_, err := s.engine.Verify(t.Context(), verifyRequest{}, func(progress) { close(reading); <-on })
+		done <- err
+	}()
+	<-reading
+	if text := s.fetch(t, "/verify", nil); !strings.Contains(text, "1 objects were read so far, and 1 the last time") || !strings.Contains(text, "by a command") {
+		t.Errorf("a command's, while it goes on: %s", text)
+	}
+	s.fetch(t, "/verify/stop", url.Values{"x": {""}})
+	close(on)
+	if err := <-done; !errors.Is(err, context.Canceled) || arbalest.OutcomeOf(newRemoteError(err)).Exit != 130 || !strings.Contains(err.Error(), "on the page Verify") {
+		t.Errorf("a command's that was stopped: %v", err)
+	}
 }

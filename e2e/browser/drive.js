@@ -205,7 +205,31 @@ async function story(page) {
     await says(partitions, 'order.placed')
     keep(page, 'store')
   })
+  await step('Store and warehouse are compared', page, async () => {
+    await nav(page, 'Verify')
+    await title(page, 'Verify')
+    await says(main(page), 'None was made yet')
+    await check(page, 'verify-never-desktop-light')
+    await page.getByRole('textbox', { name: 'Sample' }).fill('100%')
+    await page.getByRole('checkbox', { name: /value/ }).check()
+    await verified(page, 'Store and warehouse agree')
+    await says(region(page, 'By event'), 'user_verified')
+    await check(page, 'verify-agrees-desktop-light')
+    await verified(page, 'Store and warehouse differ')
+    await says(region(page, 'Findings'), '000007.ndjson.zst') // which lists of the store have
+    keep(page, 'verify')
+  })
   await sql(page)
+}
+
+// verified presses the button, and looks until it says what came of it.
+async function verified(page, text) {
+  await page.getByRole('button', { name: 'Verify' }).click()
+  for (let i = 0; i < 100 && (await page.getByRole('link', { name: 'Look again' }).count()); i++) {
+    await page.waitForTimeout(100)
+    await page.getByRole('link', { name: 'Look again' }).click()
+  }
+  await page.getByRole('heading', { name: text }).waitFor()
 }
 
 async function sql(page) {
@@ -330,7 +354,7 @@ async function nothing(browser, look) {
   await step(`Empty pages in ${look.name}`, page, async () => {
     await page.goto('/')
     const links = await page.getByRole('navigation', { name: 'Pages' }).getByRole('link').allInnerTexts()
-    assert.deepEqual(links, ['Flow', 'Events', 'Tables', 'Rejected', 'Models', 'Runs', 'Store', 'SQL'])
+    assert.deepEqual(links, ['Flow', 'Events', 'Tables', 'Rejected', 'Models', 'Runs', 'Store', 'Verify', 'SQL'])
     for (const name of links) {
       await nav(page, name)
       await title(page, name)
@@ -348,6 +372,7 @@ async function all() {
     await story(page)
     await keyboard(page, '/', ['Skip to the page', 'Flow', 'Events', 'SQL', 'order.placed'])
     await keyboard(page, '/rejected', ['Skip to the page', /^Reason/, 'Show', /would a replay/, /^Replay/, /^Look at/])
+    await keyboard(page, '/verify', ['Skip to the page', 'Sample', /value/, 'Verify'])
     await keyboard(page, '/models/hourly', ['Skip to the page', /rows, in SQL/, 'Run the tests'])
     await keyboard(page, '/sql', ['Skip to the page', 'Statement', 'Run', 'Download CSV', 'Save', 'Orders by hour'])
     await page.goto('/')

@@ -3,6 +3,7 @@ package archive
 import (
 	"github.com/zeebo/xxh3"
 
+	"arbalest"
 	"arbalest/internal/load"
 )
 
@@ -40,6 +41,16 @@ func newExpectation(share, shares uint64, events int64) *expectation {
 }
 
 func (x *expectation) mine(id identity) bool { return id[0]%x.shares == x.share }
+
+// find returns which event a row is of, or -1.
+func (x *expectation) find(r load.Row) int32 {
+	for i := x.first[identityOf(r.ID)]; i != 0; i = x.events[i-1].next {
+		if e := &x.events[i-1]; e.time == r.Time && string(arbalest.AppendHash(nil, e.hash)) == r.Hash {
+			return i - 1
+		}
+	}
+	return -1
+}
 
 // add takes one stored event, in log order, and says whether it is the last of
 // events now, and no repeat.

@@ -52,8 +52,8 @@ type Finding struct {
 	What   string             `json:"what"`
 }
 
-// advice says what to do.
-func (f Finding) advice() string {
+// Advice says what to do.
+func (f Finding) Advice() string {
 	switch f.Kind {
 	case Orphan, Leftover:
 		return "nothing reads it, and it may have what was erased: look at it, and delete it"
@@ -115,7 +115,7 @@ func (r Report) Err() error {
 		return nil
 	}
 	f := r.Findings[0]
-	return fmt.Errorf("%w: %s: %s; %s", arbalest.ErrDiffers, f.Kind, f.What, f.advice())
+	return fmt.Errorf("%w: %s: %s; %s", arbalest.ErrDiffers, f.Kind, f.What, f.Advice())
 }
 
 // find counts a finding and lists it, unless there are enough of its kind.

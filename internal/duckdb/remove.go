@@ -14,7 +14,11 @@ func (l *loading) remove(r load.Removal) error {
 	if _, ok := l.catalog.columns[r.Table]; ok {
 		from = tableName(r.Table)
 	}
-	return r.Remove(remover{l.tx}, from, l.tx.book, l.journal)
+	left, err := r.Remove(remover{l.tx}, from, l.tx.book, l.journal)
+	if err == nil && left {
+		err = l.tx.showAll(r.Table)
+	}
+	return err
 }
 
 // A remover is a transaction as removals need it.
@@ -36,5 +40,5 @@ func (r remover) Hours(sql string, args ...any) (map[arbalest.Hour]int64, error)
 	return hours, nil
 }
 
-// Delete implements load.Remover.
-func (r remover) Delete(sql string, args ...any) error { return r.tx.exec(sql, args...) }
+// Change implements load.Remover.
+func (r remover) Change(sql string, args ...any) error { return r.tx.exec(sql, args...) }

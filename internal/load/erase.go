@@ -104,19 +104,20 @@ func joinSpans(spans []Span) (joined []Span) {
 type Remover interface {
 	// Hours runs a SELECT of hours and counts.
 	Hours(sql string, args ...any) (map[arbalest.Hour]int64, error)
-	// Delete runs a DELETE.
-	Delete(sql string, args ...any) error
+	// Change runs a DELETE or an UPDATE.
+	Change(sql string, args ...any) error
 }
 
 // maxIDs is how many ids one statement names.
 const maxIDs = 500
 
-// Remove deletes rows, and what schema arbalest has of their events: load errors and
-// conflicts. The journal notes how many, as rows that were loaded once less. from
-// names the table in SQL, and is empty if it is not there; book names one of schema
-// arbalest's.
-func (r Removal) Remove(tx Remover, from string, book func(string) string, j *Journal) error {
-	loaded, failed := map[arbalest.Hour]int64{}, map[arbalest.Hour]int64{}
+// Remove deletes rows, and what schema arbalest has of their events: load errors,
+// conflicts, and of a live table the identities of what left it. The journal notes how
+// many, as rows that were loaded once less. from names the table in SQL, and is empty
+// if it is not there; book names one of schema arbalest's. left says that warm objects
+// have what was erased: they are stale.
+func (r Removal) Remove(tx Remover, from string, book func(string) string, j *Journal) (left bool, err error) {
+	loaded, failed, archived := map[arbalest.Hour]int64{}, map[arbalest.Hour]int64{}, map[arbalest.Hour]int64{}
 	add := func(to map[arbalest.Hour]int64, table, where string, args []any) error {
 		hours, err := tx.Hours(fmt.Sprintf("SELECT date_trunc('hour', event_time), count(*) FROM %s WHERE %s GROUP BY date_trunc('hour', event_time)", table, where), args...)
 		for h, n := range hours {
@@ -129,7 +130,7 @@ func (r Removal) Remove(tx Remover, from string, book func(string) string, j *Jo
 			if err := add(loaded, from, where, args); err != nil {
 				return err
 			}
-			if err := tx.Delete("DELETE FROM "+from+" WHERE "+where, args...); err != nil {
+			if err := tx.Change("DELETE FROM "+from+" WHERE "+where, args...); err != nil {
 				return err
 			}
 		}
@@ -138,8 +139,15 @@ func (r Removal) Remove(tx Remover, from string, book func(string) string, j *Jo
 		if err := add(failed, book("load_errors"), where+" AND NOT loaded", args); err != nil {
 			return err
 		}
-		for _, b := range []string{"load_errors", "conflicts"} {
-			if err := tx.Delete("DELETE FROM "+book(b)+" WHERE "+where, args...); err != nil {
+		books := []string{"load_errors", "conflicts"}
+		if LiveName(r.Table) == r.Table {
+			if err := add(archived, book(ArchivedBook), where, args); err != nil {
+				return err
+			}
+			books = append(books, ArchivedBook)
+		}
+		for _, b := range books {
+			if err := tx.Change("DELETE FROM "+book(b)+" WHERE "+where, args...); err != nil {
 				return err
 			}
 		}
@@ -153,24 +161,34 @@ func (r Removal) Remove(tx Remover, from string, book func(string) string, j *Jo
 			marks[i] = fmt.Sprintf("$%d", i+1)
 		}
 		if err := remove(fmt.Sprintf("event_id IN (%s) AND (%s)", strings.Join(marks, ", "), within(r.Spans)), args); err != nil {
-			return err
+			return false, err
 		}
 	}
 	if len(r.Whole) > 0 {
 		if err := remove("("+within(r.Whole)+")", nil); err != nil {
-			return err
+			return false, err
+		}
+	}
+	days := map[arbalest.Hour]int64{}
+	for h, n := range archived {
+		loaded[h] += n
+		days[DayOf(h)] += n
+	}
+	for _, d := range slices.Sorted(maps.Keys(days)) {
+		err := tx.Change(fmt.Sprintf("UPDATE %s SET left_rows = left_rows - %d, stale = TRUE WHERE table_name = $1 AND day = TIMESTAMP '%s'", book("days"), days[d], d.Time().Format(time.DateTime)), r.Table)
+		if err != nil {
+			return false, err
 		}
 	}
 	j.removed(r, loaded, failed)
-	return nil
+	return len(days) > 0, nil
 }
 
 // within is a condition on event times.
 func within(spans []Span) string {
-	const layout = "2006-01-02 15:04:05"
 	parts := make([]string, len(spans))
 	for i, s := range spans {
-		parts[i] = fmt.Sprintf("event_time >= TIMESTAMP '%s' AND event_time < TIMESTAMP '%s'", time.UnixMicro(s.From).UTC().Format(layout), time.UnixMicro(s.To).UTC().Format(layout))
+		parts[i] = fmt.Sprintf("event_time >= TIMESTAMP '%s' AND event_time < TIMESTAMP '%s'", time.UnixMicro(s.From).UTC().Format(time.DateTime), time.UnixMicro(s.To).UTC().Format(time.DateTime))
 	}
 	return strings.Join(parts, " OR ")
 }

@@ -9,8 +9,13 @@ import (
 	"arbalest/internal/load"
 )
 
-// booksFormat is the version of schema arbalest that this program writes.
-const booksFormat = 1
+// booksFormat is the newest version of schema arbalest that this program knows. One that
+// no rows left is of the first: programs that know only that would load repeats of
+// what left.
+const (
+	firstFormat = 1
+	booksFormat = 2
+)
 
 // makeBooks makes schema arbalest if it is not there, with a zero cursor. The
 // error wraps arbalest.ErrNewer if a newer arbalest made it.
@@ -20,13 +25,14 @@ func (w *Warehouse) makeBooks(ctx context.Context) error {
 	if w.made {
 		return nil
 	}
-	made, err := booksMade(ctx, w.db)
-	if err == nil && !made {
+	missing, err := w.missingBooks(ctx, w.db)
+	if err == nil && missing != nil {
 		err = w.db.Transact(ctx, loadLock, func(tx Tx) error {
-			if made, err := booksMade(ctx, tx); err != nil || made {
+			missing, err := w.missingBooks(ctx, tx)
+			if err != nil {
 				return err
 			}
-			for _, statement := range w.db.Dialect().books() {
+			for _, statement := range missing {
 				if _, err := tx.Exec(ctx, statement); err != nil {
 					return err
 				}
@@ -55,19 +61,29 @@ type querier interface {
 	Query(ctx context.Context, sql string, visit func(values []any) error, args ...any) error
 }
 
-// booksMade says whether all of the schema is there: books of before there was
-// arbalest.erased get that.
-func booksMade(ctx context.Context, q querier) (made bool, err error) {
+// missingBooks returns the statements that make the books that are not there: programs
+// before 30 November 2026 did not know of what left or was erased.
+func (w *Warehouse) missingBooks(ctx context.Context, q querier) (statements []string, err error) {
 	there := map[string]bool{}
-	err = q.Query(ctx, "SELECT table_name FROM information_schema.tables WHERE table_schema = 'arbalest' AND table_name IN ('format', 'erased')", func(v []any) error {
-		name, _ := v[0].(string)
-		there[name] = true
+	err = q.Query(ctx, "SELECT table_name FROM information_schema.tables WHERE table_schema = 'arbalest' AND table_name IN ('format', 'held', 'erased')", func(v []any) error {
+		table, _ := v[0].(string)
+		there[table] = true
 		return nil
 	})
-	if err != nil || !there["format"] {
-		return false, err
+	if err != nil {
+		return nil, err
 	}
-	return there["erased"], q.Query(ctx, "SELECT max(version) FROM arbalest.format", func(v []any) error {
+	d := w.db.Dialect()
+	if !there["format"] || !there["erased"] {
+		statements = d.books()
+	}
+	if !there["held"] {
+		statements = append(statements, d.tierBooks()...)
+	}
+	if !there["format"] {
+		return statements, nil
+	}
+	return statements, q.Query(ctx, "SELECT max(version) FROM arbalest.format", func(v []any) error {
 		if version, _ := v[0].(int64); version > booksFormat {
 			return fmt.Errorf("%w: the warehouse has format %d, and this program knows up to %d", arbalest.ErrNewer, version, booksFormat)
 		}
@@ -95,7 +111,7 @@ CAST(sum(loaded) AS BIGINT) AS loaded, CAST(sum(repeats) AS BIGINT) AS repeats, 
 CAST(sum(stored) - sum(loaded) - sum(repeats) - sum(errors) - sum(erased) AS BIGINT) AS not_loaded, CAST(sum(erased) AS BIGINT) AS erased
 FROM (SELECT event, hour, stored, rejected, loaded, repeats, conflicts, errors, 0 AS erased FROM arbalest.journal
 UNION ALL SELECT event, hour, 0, 0, 0, 0, 0, 0, erased FROM arbalest.erased) AS counts GROUP BY event, hour`,
-		fmt.Sprintf(`INSERT INTO arbalest.format (version) SELECT %d WHERE NOT EXISTS (SELECT 1 FROM arbalest.format)`, booksFormat),
+		fmt.Sprintf(`INSERT INTO arbalest.format (version) SELECT %d WHERE NOT EXISTS (SELECT 1 FROM arbalest.format)`, firstFormat),
 		`INSERT INTO arbalest.cursor (table_name, "commit", objects) SELECT NULL, 0, 0 WHERE NOT EXISTS (SELECT 1 FROM arbalest.cursor)`)
 }
 

@@ -25,7 +25,7 @@ func (l *loading) remove(removals []load.Removal) error {
 		if l.columns[names[i]] != nil {
 			from = l.tableName(r.Table)
 		}
-		if err := r.Remove(remover{l}, from, l.book, l.journal); err != nil {
+		if _, err := r.Remove(remover{l}, from, l.book, l.journal); err != nil {
 			return fmt.Errorf("erase in %s: %w", r.Table, err)
 		}
 	}
@@ -50,5 +50,5 @@ func (r remover) Hours(sql string, args ...any) (map[arbalest.Hour]int64, error)
 	return hours, nil
 }
 
-// Delete implements load.Remover.
-func (r remover) Delete(sql string, args ...any) error { return r.l.exec(sql, args...) }
+// Change implements load.Remover.
+func (r remover) Change(sql string, args ...any) error { return r.l.exec(sql, args...) }

@@ -16,5 +16,6 @@ type Program interface {
 	ModelSource
 	RunSource
 	StoreSource
+	VerifySource
 	warehouse.Asker
 }

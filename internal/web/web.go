@@ -1,6 +1,6 @@
-// Package web is the pages: what flows, what failed, what it costs, and SQL. They
-// are HTML that the server makes from templates; scripts draw charts, and without
-// them the same figures are in tables.
+// Package web is the pages: what flows, what failed, what it costs, whether
+// warehouse and store agree, and SQL. They are HTML that the server makes from
+// templates; scripts draw charts, and without them the same figures are in tables.
 //
 // It stores nothing: what pages show they ask of a Program each time, which
 // bounds what it reads for that. Whoever may see the pages may see all events.
@@ -110,7 +110,7 @@ type link struct{ Path, Text string }
 // nav are the pages, in the order in which an event meets what they are about.
 var nav = []link{
 	{"/", "Flow"}, {"/events", "Events"}, {"/tables", "Tables"}, {"/rejected", "Rejected"},
-	{"/models", "Models"}, {"/runs", "Runs"}, {"/store", "Store"}, {"/sql", "SQL"},
+	{"/models", "Models"}, {"/runs", "Runs"}, {"/store", "Store"}, {"/verify", "Verify"}, {"/sql", "SQL"},
 }
 
 // routes says which page is where.
@@ -134,6 +134,9 @@ func (s *Site) routes() http.Handler {
 	mux.Handle("GET /runs", listed(s, &s.runLines, s.program.Runs, "runs.html"))
 	mux.Handle("GET /runs/{name}", one(s, s.program.Run, "run.html"))
 	mux.Handle("GET /store", s.page(s.store))
+	mux.Handle("GET /verify", s.page(s.verification))
+	mux.Handle("POST /verify", s.page(s.verify))
+	mux.Handle("POST /verify/stop", s.page(s.stopVerify))
 	s.sqlRoutes(mux)
 	mux.Handle("/", s.page(func(_ http.ResponseWriter, r *http.Request) error { return errNoPage }))
 	return mux

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"arbalest"
+	"arbalest/internal/archive"
 	"arbalest/internal/lake"
 	"arbalest/internal/load"
 	"arbalest/internal/model"
@@ -30,6 +31,7 @@ type fake struct {
 	full     bool
 	err      error
 	replayed int
+	verified []string // samples that were asked for, and "stop"
 }
 
 var (
@@ -155,6 +157,32 @@ func (f *fake) Store(context.Context) (StoreCount, error) {
 	return c, f.err
 }
 
+func (f *fake) Verification(context.Context) (Verification, error) {
+	var v Verification
+	if f.full {
+		asked := Asked{Command: hostile, Begun: then}
+		n := verifyShown + 3
+		t := archive.TableReport{Event: hostile, Table: hostile, Stored: 1234567, Findings: map[archive.Kind]int64{archive.Extra: 3}}
+		r := archive.Report{Head: 9, Through: 8, Sample: &archive.Sampled{Seed: 1}, Tables: []archive.TableReport{{Event: "a"}, t}, Found: map[archive.Kind]int64{archive.Extra: 3, archive.Orphan: 4321}}
+		for range n {
+			r.Tables[1].Hours = append(r.Tables[1].Hours, archive.HourReport{Hour: hostile})
+			r.Findings = append(r.Findings, archive.Finding{Kind: archive.Orphan, Event: hostile, Object: hostile, Hour: hostile, What: hostile + "\x1b"})
+		}
+		v = Verification{Last: &Verified{Asked: asked, Seconds: 3, Report: r}, Now: &Verifying{Asked: asked, Objects: 98765}, Failed: &VerifyFailure{asked, hostile}}
+	}
+	return v, f.err
+}
+
+func (f *fake) Verify(_ context.Context, sample string, content bool) error {
+	f.verified = append(f.verified, fmt.Sprint(sample, content))
+	return f.err
+}
+
+func (f *fake) StopVerify(context.Context) error {
+	f.verified = append(f.verified, "stop")
+	return f.err
+}
+
 func (f *fake) Ask(_ context.Context, _ string, to warehouse.Sink) error {
 	if f.err != nil {
 		return f.err
@@ -202,7 +230,7 @@ func ask(t *testing.T, s *Site, method, target, form string, headers ...string) 
 var paths = []string{
 	"/", "/events", "/events/" + url.PathEscape(hostile), "/tables", "/tables/user_created", "/tables/user_created/line?object=a&line=3",
 	"/rejected", "/rejected?reason=bad_time&event=" + url.QueryEscape(hostile), "/rejected/one?place=" + url.QueryEscape(ref.String()),
-	"/models", "/runs", "/runs/01M88BR9GEQ6XJ60GH6DW58QSG", "/store",
+	"/models", "/runs", "/runs/01M88BR9GEQ6XJ60GH6DW58QSG", "/store", "/verify",
 }
 
 // element matches what a browser would run or load of hostile text.
@@ -228,7 +256,7 @@ func TestPagesAreMadeEmptyAndFull(t *testing.T) {
 
 func TestEmptyPagesShowTheLineThatFillsThem(t *testing.T) {
 	s := newSite(t, &fake{})
-	for _, path := range []string{"/", "/events", "/tables", "/rejected", "/models", "/runs", "/store"} {
+	for _, path := range []string{"/", "/events", "/tables", "/rejected", "/models", "/runs", "/store", "/verify"} {
 		if _, body := ask(t, s, "GET", path, ""); !strings.Contains(body, "curl -d") || !strings.Contains(body, "http://127.0.0.1:9/v1/events") {
 			t.Errorf("%s has no line of curl", path)
 		}

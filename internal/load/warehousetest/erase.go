@@ -108,6 +108,34 @@ func testErase(s *suite) {
 	s.wantRows(books+" LIMIT 1", "a.b | 2015-08-18 06:00:00 | 1202 | 1 | 0 | 0 | 0 | 0 | 1201")
 }
 
+// testEraseOfTiers erases what left a table: its identity goes, its warm object is
+// stale until there is a new one, and what stays is found to be repeated as before.
+func testEraseOfTiers(s *suite) {
+	table := Declared("a.b", Col("n", "INTEGER"))
+	row := func(id, at string) Row { return Row{ID: id, Time: at, Values: []any{1}} }
+	rows := []Row{row("1", "2015-08-18T06:00:00Z"), row("2", "2015-08-18T07:00:00Z"), row("3", "2015-08-19T06:00:00Z")}
+	s.rows(table, rows...)
+	s.leave("a_b", "2015-08-18", "")
+	s.leave("a_b", "2015-08-19", "")
+	s.rows(table, row("4", "2015-08-18T06:00:00Z"))
+	s.remove(load.Removal{Commit: 3, Event: "a.b", Table: "a_b", IDs: []string{"1", "4"}, Spans: span("2015-08-18T00:00:00Z", "2015-08-20T00:00:00Z")})
+	s.wantIdentities("a_b", "-2 18T07:00 00", "-3 19T06:00 00")
+	stale := func(days ...string) {
+		s.Helper()
+		for i, d := range s.days("a_b") {
+			if got := fmt.Sprintf("%s %d %v", d.Day.Time().Format("02"), d.Left, d.Stale); got != days[i] {
+				s.Errorf("day %d is %s, want %s", i, got, days[i])
+			}
+		}
+	}
+	stale("18 1 true", "19 1 false")
+	s.wantRows("SELECT hour, loaded, repeats, not_loaded, erased FROM arbalest.books ORDER BY hour", "2015-08-18 06:00:00 | 2 | 0 | 0 | 2")
+	s.wantCounts(s.rows(table, rows[1]), load.Counts{Stored: 1, Repeats: 1})
+	s.remove(load.Removal{Commit: 5, Event: "a.b", Table: "a_b", Whole: span("2015-08-18T00:00:00Z", "2015-08-20T00:00:00Z")})
+	s.wantIdentities("a_b")
+	stale("18 0 true", "19 0 true")
+}
+
 // testErasedMeanwhile loads random lakes, in batches of any size, while some of the
 // ids are erased and all is compacted, and again when they are: the tables come out
 // the same, the books balance, and nothing of what was erased is in them.
