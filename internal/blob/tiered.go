@@ -119,10 +119,11 @@ type Tiered interface {
 	Thaw(ctx context.Context, key arbalest.Key, t Thaw) error
 }
 
+// ThawFirst is what to do about arbalest.ErrCold.
+const ThawFirst = "thaw it first: arbalest restore EVENT --from DAY --to DAY"
+
 // Cold returns the error of reading a frozen object.
-func Cold() error {
-	return fmt.Errorf("%w: thaw it first: arbalest restore EVENT --from DAY --to DAY", arbalest.ErrCold)
-}
+func Cold() error { return fmt.Errorf("%w: %s", arbalest.ErrCold, ThawFirst) }
 
 // ReadyToFreeze returns arbalest.ErrInvalid, with the reason, unless an object can
 // be moved to a class.
