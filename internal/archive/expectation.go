@@ -32,11 +32,12 @@ type expectation struct {
 	share, shares uint64
 	first         map[identity]int32 // 1 + index into events
 	events        []kept
+	unsure        map[int32]bool // events that may repeat one that is frozen
 }
 
 // newExpectation has room for the events of a share.
 func newExpectation(share, shares uint64, events int64) *expectation {
-	return &expectation{share: share, shares: shares, first: make(map[identity]int32, events/int64(shares))}
+	return &expectation{share: share, shares: shares, first: make(map[identity]int32, events/int64(shares)), unsure: map[int32]bool{}}
 }
 
 func (x *expectation) mine(id identity) bool { return id[0]%x.shares == x.share }

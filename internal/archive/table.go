@@ -30,8 +30,9 @@ type comparison struct {
 	beside  map[arbalest.Hour]bool // and those that are read since repeats may be in them
 	counted map[int]bool           // of a sample, the objects that were read
 	suspect []suspect
-	content *content // nil if values are not compared
-	whole   []byte   // properties of a line
+	cold    map[arbalest.Hour]bool // of which an object is frozen: they are not compared
+	content *content               // nil if values are not compared
+	whole   []byte                 // properties of a line
 }
 
 // A suspect is an object that is not what its commit says, which may be wrong.
@@ -42,7 +43,7 @@ type suspect struct {
 
 // table compares one event's objects with its table.
 func (v *verification) table(ctx context.Context, event arbalest.EventName, objects *objects) error {
-	c := &comparison{verification: v, report: &TableReport{Event: event, Findings: map[Kind]int64{}}, hours: map[arbalest.Hour]*HourReport{}}
+	c := &comparison{verification: v, report: &TableReport{Event: event, Findings: map[Kind]int64{}}, hours: map[arbalest.Hour]*HourReport{}, cold: map[arbalest.Hour]bool{}}
 	if v.chosen != nil {
 		c.only, c.beside, c.counted = map[arbalest.Hour]bool{}, map[arbalest.Hour]bool{}, map[int]bool{}
 		for _, o := range objects.loaded {
@@ -141,7 +142,7 @@ func (c *comparison) read(ctx context.Context, objects []arbalest.Object, x *exp
 		if !c.compares(o.Hour) && !c.beside[o.Hour] {
 			continue
 		}
-		bad, number := "", int32(0)
+		bad, number, nearCold := "", int32(0), c.nearCold(o.Hour)
 		sound, mismatch, err := c.check(ctx, c.report, o, &bad, func(line []byte) error {
 			number++
 			l, err := arbalest.ParseLine(line)
@@ -160,6 +161,9 @@ func (c *comparison) read(ctx context.Context, objects []arbalest.Object, x *exp
 			if of := identityOf(id); !x.mine(of) || !x.add(of, e) {
 				return nil
 			}
+			if e.ByReceipt && nearCold {
+				x.unsure[int32(len(x.events)-1)] = true
+			}
 			if hour := arbalest.HourOfMicro(e.Time); c.compares(hour) {
 				h := c.hour(hour)
 				h.Events++
@@ -176,7 +180,10 @@ func (c *comparison) read(ctx context.Context, objects []arbalest.Object, x *exp
 		if c.content != nil {
 			c.content.flush()
 		}
-		if !sound {
+		switch {
+		case c.frozen[o.Key]:
+			c.cold[o.Hour] = true
+		case !sound:
 			c.log.dark[arbalest.Partition{Event: o.Event, Hour: o.Hour}] = true
 		}
 		if mismatch != nil {
@@ -187,7 +194,21 @@ func (c *comparison) read(ctx context.Context, objects []arbalest.Object, x *exp
 	return more, nil
 }
 
-// count counts an object that was read, once.
+// nearCold says whether an event of an hour, whose time is that of its receipt, may
+// repeat one that is frozen.
+func (c *comparison) nearCold(h arbalest.Hour) bool {
+	if len(c.cold) == 0 {
+		return false
+	}
+	for near := h - 24; near <= h+24; near++ {
+		if c.cold[near] {
+			return true
+		}
+	}
+	return false
+}
+
+// count counts an object, once.
 func (c *comparison) count(i int, o arbalest.Object, share uint64) {
 	if share > 0 || c.counted[i] {
 		return
@@ -195,7 +216,9 @@ func (c *comparison) count(i int, o arbalest.Object, share uint64) {
 	if c.counted != nil {
 		c.counted[i] = true
 	}
-	c.verification.report.Objects++
+	if !c.frozen[o.Key] {
+		c.verification.report.Objects++
+	}
 	c.opts.Advance(o)
 }
 
@@ -310,8 +333,8 @@ func (c *comparison) missing(ctx context.Context, x *expectation) error {
 	if err != nil {
 		return err
 	}
-	for _, e := range x.events {
-		if hour := arbalest.HourOfMicro(e.time); e.rows == 0 && c.compares(hour) {
+	for i, e := range x.events {
+		if hour := arbalest.HourOfMicro(e.time); e.rows == 0 && c.compares(hour) && !x.unsure[int32(i)] {
 			c.differs(Missing, hour, "", fmt.Sprintf("an event of %s with hash %016x is in the store and not in the table", time.UnixMicro(e.time).UTC().Format(arbalest.TimeLayout), e.hash))
 		}
 	}
@@ -319,7 +342,11 @@ func (c *comparison) missing(ctx context.Context, x *expectation) error {
 }
 
 // differs notes that an hour differs, which is a finding unless its objects are one.
+// An hour of which an object is frozen is not compared.
 func (c *comparison) differs(kind Kind, hour arbalest.Hour, id, what string) {
+	if c.cold[hour] {
+		return
+	}
 	c.hour(hour).differs = true
 	if !c.log.dark[arbalest.Partition{Event: c.report.Event, Hour: hour}] {
 		c.find(c.report, Finding{Kind: kind, Hour: hour.String(), ID: id, What: what})
@@ -343,7 +370,7 @@ func (c *comparison) finish() {
 	for _, s := range c.suspect {
 		n, _ := lake.NameOf(s.Key)
 		f := Finding{Kind: CorruptObject, Hour: s.Hour.String(), Commit: n.Seq, Object: s.Key, What: s.err.Error() + "; it was not written so, or its commit was changed"}
-		if h := c.hours[s.Hour]; c.table.Name != "" && h != nil && !h.differs {
+		if h := c.hours[s.Hour]; c.table.Name != "" && h != nil && !h.differs && !c.cold[s.Hour] {
 			f.Kind, f.What = WrongCommit, fmt.Sprintf("commit %d does not list what it wrote: %v; the table has all of the object's events", n.Seq, s.err)
 		}
 		c.find(c.report, f)

@@ -286,7 +286,12 @@ func (l *Loader) stall(next *Progress, prev Progress, event arbalest.EventName, 
 // isOneTables says of a decoding error that trying again at once is useless
 // and that other tables need not suffer for it.
 func isOneTables(err error) bool {
-	return errors.Is(err, arbalest.ErrCorrupt) || errors.Is(err, arbalest.ErrUnknown) || errors.Is(err, arbalest.ErrInvalid) || errors.Is(err, arbalest.ErrNewer)
+	for _, one := range []error{arbalest.ErrCorrupt, arbalest.ErrUnknown, arbalest.ErrInvalid, arbalest.ErrNewer, arbalest.ErrCold} {
+		if errors.Is(err, one) {
+			return true
+		}
+	}
+	return false
 }
 
 func resultOf(b Batch, counts []Counts) Result {
