@@ -26,7 +26,7 @@ func (e *engine) Rebuild(ctx context.Context, q rebuildRequest, show func(progre
 	if err != nil {
 		return report, err
 	}
-	r, err := e.loader.Rebuild(ctx, events)
+	r, err := e.loader.Rebuild(ctx, events, load.Part{})
 	if err != nil {
 		return report, err
 	}
