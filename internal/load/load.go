@@ -82,6 +82,8 @@ type Loader struct {
 
 	// Of a Rebuild's loader:
 	only    map[arbalest.EventName]bool // the events that it loads; nil is all
+	part    Part                        // the hours
+	live    Warehouse                   // of which it makes a part
 	bounded bool                        // it goes no further than until
 	until   Cursor
 
@@ -215,7 +217,7 @@ func (l *Loader) from(ctx context.Context, prev Progress) (Result, error) {
 // retry loads what a stalled table lacks, a batch of it, and wakes it when it
 // has come to the cursor of the others.
 func (l *Loader) retry(ctx context.Context, prev Progress, table string, stall Stall) (Result, error) {
-	s, err := l.gather(ctx, stall.Cursor, prev.Cursor, l.split, func(e arbalest.EventName) bool { return e == stall.Event })
+	s, err := l.gather(ctx, stall.Cursor, prev.Cursor, l.split, func(o arbalest.Object) bool { return o.Event == stall.Event && l.takes(o) })
 	if err != nil {
 		return Result{}, err
 	}
