@@ -1,6 +1,7 @@
 package arbalest
 
 import (
+	"encoding/hex"
 	"fmt"
 	"strconv"
 	"time"
@@ -28,7 +29,7 @@ func ParseSeq(s string) (Seq, error) {
 
 // LogFormat is the version of Plan and Commit that this program writes. It
 // reads all versions up to it. doc/format.md describes each.
-const LogFormat = 2
+const LogFormat = 3
 
 // A CommitKind says what a commit did.
 type CommitKind string
@@ -40,6 +41,9 @@ const (
 	// KindCompact merges objects of partitions: what was stored is stored
 	// elsewhere. It is of format 2.
 	KindCompact CommitKind = "compact"
+	// KindErase takes lines out of objects of partitions. It is of format 3, as are
+	// all commits after one.
+	KindErase CommitKind = "erase"
 )
 
 // A Plan says what its commit will do. Writing it claims the commit number;
@@ -63,12 +67,68 @@ type Plan struct {
 	Merges  []Merge  `json:"merges,omitempty"`
 	Through Seq      `json:"through,omitempty"`
 	Waiting []Object `json:"waiting,omitempty"`
+	// Erase is what an erasure does.
+	Erase *Erase `json:"erase,omitempty"`
+	// Erasure is the newest erasure before this commit: what it and those before it
+	// erased is left out.
+	Erasure Seq `json:"erasure,omitempty"`
 }
 
 // A Merge says of which objects of one event and day, in this order, one is made.
 type Merge struct {
 	Key     Key      `json:"key"`
 	Objects []Object `json:"objects"`
+}
+
+// An Erase is what an erasure does.
+type Erase struct {
+	By  string `json:"by,omitempty"`
+	Why string `json:"why,omitempty"`
+	// Fingerprints are of the events that are refused from now on, ascending.
+	Fingerprints []Fingerprint `json:"fingerprints,omitempty"`
+	// Days are where warehouses look for rows of events that this or an earlier
+	// erasure erased; of those in Whole all rows go.
+	Days     []EventDay `json:"days,omitempty"`
+	Whole    []EventDay `json:"whole,omitempty"`
+	Rewrites []Rewrite  `json:"rewrites,omitempty"`
+}
+
+// An EventDay is a UTC day of an event's partitions.
+type EventDay struct {
+	Event EventName `json:"event"`
+	Day   Hour      `json:"day"` // its first hour
+}
+
+// A Rewrite says which lines a stored object loses.
+type Rewrite struct {
+	Key     Key      `json:"key"`             // of what it becomes, if a line is left
+	From    Key      `json:"from"`            // what has the lines now
+	Moves   Seq      `json:"moves,omitempty"` // the commit whose moves made From; zero if From is the object of a commit
+	Strikes []Strike `json:"strikes"`
+}
+
+// A Strike says which lines of a commit's object are erased.
+type Strike struct {
+	Key   Key   `json:"key"`
+	Lines []Run `json:"lines"` // ascending
+}
+
+// A Run is a run of lines: the first and the last, from 1.
+type Run [2]int64
+
+// A Fingerprint tells an erased event's name and id without giving them away: 128
+// bits of a keyed hash. It is spelled in hexadecimal digits.
+type Fingerprint [16]byte
+
+// MarshalText spells a fingerprint in 32 hexadecimal digits.
+func (f Fingerprint) MarshalText() ([]byte, error) { return hex.AppendEncode(nil, f[:]), nil }
+
+// UnmarshalText is the inverse of MarshalText.
+func (f *Fingerprint) UnmarshalText(b []byte) error {
+	if n, err := hex.Decode(f[:], b[:min(len(b), 2*len(f))]); err != nil || n != len(f) || len(b) != 2*n {
+		return fmt.Errorf("%w: %.40q is not a fingerprint of 32 hexadecimal digits", ErrCorrupt, b)
+	}
+	return nil
 }
 
 // A Commit says what was done. Writing it is the commit point: its objects
@@ -84,9 +144,14 @@ type Commit struct {
 	// bytes and reasons are in RejectedKeys.
 	Rejected     []Rejection `json:"rejected,omitempty"`
 	RejectedKeys []Key       `json:"rejected_keys,omitempty"`
-	// Moves names what a compaction moved: the object that says where everything
-	// is now. What it was moved from may go.
+	// Erased counts those of Rejected that nothing is kept of, as they had been
+	// erased before they came.
+	Erased []Rejection `json:"erased,omitempty"`
+	// Moves names what a compaction or an erasure moved: the object that says where
+	// everything is now. What it was moved from may go.
 	Moves Key `json:"moves,omitempty"`
+	// Erasure is the plan's.
+	Erasure Seq `json:"erasure,omitempty"`
 }
 
 // An Object is one object of events in a partition.

@@ -204,7 +204,7 @@ var damages = []damage{
 	}, archive.WrongCommit, "commit 4", nil},
 	{"a commit counts an object wrongly that was moved", func(r *ruin) {
 		r.replace("_log/00000000000000000002.json", `"key":"`+movedObject+`","event":"order","hour":"2026-01-01/01","events":4`, `"key":"`+movedObject+`","event":"order","hour":"2026-01-01/01","events":3`)
-	}, archive.WrongCommit, "compaction 3 took 4", []archive.Kind{archive.Journal}},
+	}, archive.WrongCommit, "commit 3 took 4", []archive.Kind{archive.Journal}},
 	{"the log ends early", func(r *ruin) { r.remove("_log/00000000000000000004.json") }, archive.Behind, "ends at commit 3", nil},
 	{"what was rejected is gone", func(r *ruin) { r.remove(r.rejectedKey()) }, archive.MissingRejected, "rejected", nil},
 	{"what was rejected is damaged", func(r *ruin) { r.edit(r.rejectedKey(), flip) }, archive.CorruptRejected, "rejected", nil},
@@ -221,8 +221,8 @@ var damages = []damage{
 	{"a byte of a merged object is another", func(r *ruin) { r.edit(mergedObject, flip) }, archive.CorruptMerged, mergedObject, nil},
 	{"a merged object is cut off", func(r *ruin) { r.edit(mergedObject, halve) }, archive.CorruptMerged, mergedObject, nil},
 	{"a merged object has more at its end", func(r *ruin) { r.edit(mergedObject, longer) }, archive.CorruptMerged, mergedObject, nil},
-	{"moves are gone", func(r *ruin) { r.remove(movesObject) }, archive.MissingMoves, "compaction 3", nil},
-	{"moves are damaged", func(r *ruin) { r.edit(movesObject, flip) }, archive.CorruptMoves, "compaction 3", nil},
+	{"moves are gone", func(r *ruin) { r.remove(movesObject) }, archive.MissingMoves, "commit 3", nil},
+	{"moves are damaged", func(r *ruin) { r.edit(movesObject, flip) }, archive.CorruptMoves, "commit 3", nil},
 	{"an object is of nothing", func(r *ruin) {
 		b, _ := os.ReadFile(r.path(firstObject))
 		if err := os.WriteFile(r.path("order/2026-02-01/01/00000000000000000001-000007.ndjson.zst"), b, 0o644); err != nil {

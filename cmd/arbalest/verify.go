@@ -100,12 +100,16 @@ func (v verification) print(out io.Writer, asJSON bool) error {
 		return json.NewEncoder(out).Encode(v.Report)
 	}
 	r := v.Report
-	var stored, distinct, rows, errors, compared int64
+	var stored, distinct, rows, errors, compared, erased int64
 	for _, t := range r.Tables {
+		erased += t.Erased
 		stored, distinct, rows, errors, compared = stored+t.Stored, distinct+t.Distinct, rows+t.Rows, errors+t.Errors, compared+t.Compared
 	}
 	fmt.Fprintf(out, "%s of the log up to commit %d: %s stored, %s without repeats; %s in %s, %s.\n",
 		plural(r.Objects, "object"), r.Through, plural(stored, "event"), thousands(distinct), plural(rows, "row"), plural(int64(len(r.Tables)), "table"), plural(errors, "load error"))
+	if erased > 0 {
+		fmt.Fprintf(out, "Of those %s left the store by erasure.\n", plural(erased, "event"))
+	}
 	if r.Content {
 		fmt.Fprintf(out, "The values of %s were compared.\n", plural(compared, "row"))
 	}

@@ -36,8 +36,8 @@ func (v *verification) books(ctx context.Context) error {
 		if b.Rejected != rejected[p] && len(v.log.lost) == 0 {
 			tell(Journal, p, "the journal says that of %q of %s %d events were rejected, the log has %d", b.Event, b.Hour, b.Rejected, rejected[p])
 		}
-		if b.Stored != b.Loaded+b.Repeats+b.Errors {
-			tell(Books, p, "the books of %s of %s do not balance: stored %d, loaded %d, repeats %d, errors %d", b.Event, b.Hour, b.Stored, b.Loaded, b.Repeats, b.Errors)
+		if b.Stored != b.Loaded+b.Repeats+b.Errors+b.Erased {
+			tell(Books, p, "the books of %s of %s do not balance: stored %d, loaded %d, repeats %d, errors %d, erased %d", b.Event, b.Hour, b.Stored, b.Loaded, b.Repeats, b.Errors, b.Erased)
 		}
 		delete(stored, p)
 		delete(rejected, p)

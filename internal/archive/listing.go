@@ -12,7 +12,7 @@ import (
 // list looks at what is stored below events' folders, for what the log does not
 // know. What commits after the newest one have, or are about to, is not looked at.
 //
-// What a compaction moved is deleted before the next commit is planned
+// What a compaction or an erasure moved is deleted before the next commit is planned
 // (lake.Lake.Compact): of all but the newest commit it must be gone.
 func (v *verification) list(ctx context.Context) error {
 	b := &v.log
@@ -36,12 +36,12 @@ func (v *verification) list(ctx context.Context) error {
 		merged, moved := b.merged[info.Key], b.moved[info.Key]
 		switch {
 		case merged != nil && info.Size != merged.Packed && info.Size > 0:
-			f.Kind, f.What = CorruptMerged, fmt.Sprintf("%s, which compaction %d made, has %d bytes, and had %d", info.Key, n.Seq, info.Size, merged.Packed)
+			f.Kind, f.What = CorruptMerged, fmt.Sprintf("%s, which commit %d made, has %d bytes, and had %d", info.Key, n.Seq, info.Size, merged.Packed)
 			v.find(nil, f)
 		case merged != nil || b.unmoved[n.Seq]:
-		case moved.to != nil:
-			if moved.seq < b.head {
-				f.Kind, f.What = Leftover, fmt.Sprintf("compaction %d put the lines of %s elsewhere, and it was not deleted, or was written again", moved.seq, info.Key)
+		case moved.to != nil || b.replaced[info.Key] > 0:
+			if seq := max(moved.seq, b.replaced[info.Key]); seq < b.head {
+				f.Kind, f.What = Leftover, fmt.Sprintf("commit %d put the lines of %s elsewhere, and it was not deleted, or was written again", seq, info.Key)
 				v.find(nil, f)
 			}
 		case len(known) > 0 && known[0] == info.Key:

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"arbalest"
 	"arbalest/internal/lake"
@@ -19,7 +21,9 @@ type logbook struct {
 	rejections []arbalest.Commit // that rejected events, without their objects
 	merged     map[arbalest.Key]*lake.Merged
 	moved      map[arbalest.Key]move
-	unmoved    map[arbalest.Seq]bool // compactions whose moves are missing or damaged
+	replaced   map[arbalest.Key]arbalest.Seq // merged objects, by which erasure
+	erasures   []arbalest.Seq
+	unmoved    map[arbalest.Seq]bool // compactions and erasures whose moves are missing or damaged
 	hidden     map[arbalest.Key]bool // the objects that they may have moved
 	// dark are partitions of which not all events are known: rows of them cannot be
 	// told to be wrong.
@@ -32,7 +36,7 @@ type objects struct {
 	later  []arbalest.Object // that the warehouse has not come to
 }
 
-// A move is where a compaction put an object.
+// A move is where a compaction or an erasure put an object.
 type move struct {
 	seq   arbalest.Seq
 	to    *lake.Merged
@@ -43,7 +47,7 @@ type move struct {
 func (v *verification) readLog(ctx context.Context) error {
 	b := &v.log
 	*b = logbook{
-		lost: map[arbalest.Seq]bool{}, byEvent: map[arbalest.EventName]*objects{}, merged: map[arbalest.Key]*lake.Merged{}, moved: map[arbalest.Key]move{},
+		lost: map[arbalest.Seq]bool{}, byEvent: map[arbalest.EventName]*objects{}, merged: map[arbalest.Key]*lake.Merged{}, moved: map[arbalest.Key]move{}, replaced: map[arbalest.Key]arbalest.Seq{},
 		unmoved: map[arbalest.Seq]bool{}, hidden: map[arbalest.Key]bool{}, dark: map[arbalest.Partition]bool{},
 	}
 	seqs, err := v.lake.Logged(ctx)
@@ -72,7 +76,10 @@ func (v *verification) readLog(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if c.Kind == arbalest.KindCompact {
+		if c.Kind == arbalest.KindErase {
+			b.erasures = append(b.erasures, next)
+		}
+		if c.Kind != arbalest.KindSort {
 			compactions[next] = true
 		}
 		for _, o := range c.Objects {
@@ -117,7 +124,8 @@ func (b *logbook) take(c arbalest.Commit, p load.Progress) {
 	}
 }
 
-// readMoves reads what compactions moved, which is true from before their commits.
+// readMoves reads what compactions and erasures moved, which is true from before their
+// commits; of two that moved an object the later one holds.
 func (v *verification) readMoves(ctx context.Context, compactions map[arbalest.Seq]bool, sizes map[arbalest.Key]int64) error {
 	b := &v.log
 	listed, err := v.lake.Compactions(ctx)
@@ -126,11 +134,11 @@ func (v *verification) readMoves(ctx context.Context, compactions map[arbalest.S
 	}
 	for _, seq := range listed {
 		if seq <= b.head && !compactions[seq] && !b.lost[seq] {
-			v.find(nil, Finding{Kind: Orphan, Commit: seq, What: fmt.Sprintf("there are moves of commit %d, which is no compaction", seq)})
+			v.find(nil, Finding{Kind: Orphan, Commit: seq, What: fmt.Sprintf("there are moves of commit %d, which moved nothing", seq)})
 		}
 		compactions[seq] = true
 	}
-	for seq := range compactions {
+	for _, seq := range slices.Sorted(maps.Keys(compactions)) {
 		all, err := v.lake.Merged(ctx, seq)
 		if isDamage(err) {
 			if err := v.unread(ctx, seq, err); err != nil {
@@ -143,6 +151,10 @@ func (v *verification) readMoves(ctx context.Context, compactions map[arbalest.S
 		}
 		for i := range all {
 			m := &all[i]
+			if b.merged[m.From] != nil {
+				delete(b.merged, m.From)
+				b.replaced[m.From] = seq
+			}
 			b.merged[m.Key] = m
 			for _, in := range m.Inputs {
 				b.moved[in.Key] = move{seq, m, in}
@@ -158,11 +170,11 @@ func (v *verification) checkMove(seq arbalest.Seq, in lake.Input, sizes map[arba
 	n, ok := lake.NameOf(in.Key)
 	events, known := sizes[in.Key]
 	switch {
-	case !ok || known && events == in.Events+in.Repeats:
+	case !ok || known && events == in.Events+in.Repeats+in.Erased:
 	case known:
 		v.find(nil, Finding{
 			Kind: WrongCommit, Event: n.Event, Hour: n.Hour.String(), Commit: n.Seq, Object: in.Key,
-			What: fmt.Sprintf("commit %d says that %s has %d events, and compaction %d took %d from it", n.Seq, in.Key, events, seq, in.Events+in.Repeats),
+			What: fmt.Sprintf("commit %d says that %s has %d events, and commit %d took %d from it", n.Seq, in.Key, events, seq, in.Events+in.Repeats+in.Erased),
 		})
 	case v.log.lost[n.Seq]:
 		v.log.darken(n)
@@ -176,10 +188,10 @@ func (v *verification) unread(ctx context.Context, seq arbalest.Seq, why error) 
 	if err != nil && !isDamage(err) {
 		return err
 	}
-	for _, o := range planned {
-		v.log.hidden[o.Key] = true
+	for _, key := range planned {
+		v.log.hidden[key] = true
 	}
-	v.find(nil, Finding{Kind: either(why, MissingMoves, CorruptMoves), Commit: seq, What: fmt.Sprintf("where compaction %d put the lines of %d objects is not known: %v", seq, len(planned), why)})
+	v.find(nil, Finding{Kind: either(why, MissingMoves, CorruptMoves), Commit: seq, What: fmt.Sprintf("where commit %d put the lines of %d objects is not known: %v", seq, len(planned), why)})
 	return nil
 }
 
@@ -215,7 +227,7 @@ func (v *verification) check(ctx context.Context, t *TableReport, o arbalest.Obj
 	f := Finding{Event: o.Event, Hour: o.Hour.String(), Commit: n.Seq, Object: o.Key, What: err.Error()}
 	if moved {
 		f.Kind, f.Commit, f.Object = either(err, MissingMerged, CorruptMerged), m.seq, m.to.Key
-		f.What = fmt.Sprintf("%s, which compaction %d made of %d objects: %v", m.to.Key, m.seq, len(m.to.Inputs), err)
+		f.What = fmt.Sprintf("%s, which commit %d made of %d objects: %v", m.to.Key, m.seq, len(m.to.Inputs), err)
 	}
 	if v.told[f.Object] || v.log.hidden[o.Key] { // of what is hidden its compaction's moves are the finding
 		return false, nil, nil

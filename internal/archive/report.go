@@ -24,7 +24,7 @@ const (
 	MissingRejected Kind = "missing-rejected" // the same of what was rejected
 	CorruptRejected Kind = "corrupt-rejected" //
 	Orphan          Kind = "orphan"           // an object that the log does not know
-	Leftover        Kind = "leftover"         // a compaction merged it, and it is there still, or again
+	Leftover        Kind = "leftover"         // a commit moved its lines, and it is there still, or again
 
 	MissingCommit Kind = "missing-commit" // there are later ones
 	CorruptCommit Kind = "corrupt-commit"
@@ -33,6 +33,7 @@ const (
 	MissingMoves  Kind = "missing-moves"
 	CorruptMoves  Kind = "corrupt-moves"
 	Definition    Kind = "definition" // a version of a table's is missing or damaged
+	Record        Kind = "erasure"    // the record of one is missing or damaged
 
 	Journal Kind = "journal" // it says otherwise than the log, or nothing
 	Books   Kind = "books"   // they do not balance
@@ -55,7 +56,7 @@ type Finding struct {
 func (f Finding) Advice() string {
 	switch f.Kind {
 	case Orphan, Leftover:
-		return "nothing reads it: look at it, and delete it"
+		return "nothing reads it, and it may have what was erased: look at it, and delete it"
 	case WrongCommit, Journal, Books:
 		return "arbalest rebuild makes tables and books again from the store"
 	case Missing, Extra, Changed, Duplicate, Value:
@@ -82,10 +83,11 @@ type HourReport struct {
 type TableReport struct {
 	Event    arbalest.EventName `json:"event"`
 	Table    string             `json:"table"`
-	Stored   int64              `json:"stored"`   // lines in the store
-	Distinct int64              `json:"distinct"` // events, less repeats
-	Errors   int64              `json:"errors"`   // of those, recorded as load errors
-	Rows     int64              `json:"rows"`     // in the warehouse
+	Stored   int64              `json:"stored"`           // lines in the store, and those that were erased or left out
+	Erased   int64              `json:"erased,omitempty"` // of those
+	Distinct int64              `json:"distinct"`         // events, less repeats
+	Errors   int64              `json:"errors"`           // of those, recorded as load errors
+	Rows     int64              `json:"rows"`             // in the warehouse
 	IDs      uint64             `json:"ids,string"`
 	RowIDs   uint64             `json:"row_ids,string"`
 	Hours    []HourReport       `json:"hours,omitempty"`    // those that differ, MaxHours at most

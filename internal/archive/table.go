@@ -31,6 +31,7 @@ type comparison struct {
 	counted map[int]bool           // of a sample, the objects that were read
 	suspect []suspect
 	cold    map[arbalest.Hour]bool // of which an object is frozen: they are not compared
+	pending pending
 	content *content               // nil if values are not compared
 	whole   []byte                 // properties of a line
 }
@@ -66,12 +67,16 @@ func (v *verification) table(ctx context.Context, event arbalest.EventName, obje
 	for _, o := range objects.loaded {
 		if c.compares(o.Hour) {
 			c.report.Stored += o.Events
+			c.report.Erased += v.log.moved[o.Key].input.Erased
 		}
 	}
 	if v.opts.Values != nil && c.table.Name != "" {
 		if c.content, err = newContent(ctx, v.opts.Values, c.table); err != nil {
 			return err
 		}
+	}
+	if c.pending, err = v.pendingOf(ctx, event); err != nil {
+		return err
 	}
 	shares := uint64(1 + c.report.Stored/v.opts.MaxEvents)
 	for share := range shares {
@@ -292,8 +297,11 @@ func (c *comparison) row(x *expectation, r load.Row) int32 {
 	}
 	hour := arbalest.HourOfMicro(r.Time)
 	h := c.hour(hour)
-	h.Rows++
 	first := x.first[id]
+	if first == 0 && c.pending.has(r) {
+		return -1
+	}
+	h.Rows++
 	for i := first; i != 0; i = x.events[i-1].next {
 		e := &x.events[i-1]
 		if e.time != r.Time || string(arbalest.AppendHash(nil, e.hash)) != r.Hash {
@@ -313,6 +321,47 @@ func (c *comparison) row(x *expectation, r load.Row) int32 {
 	x.events[first-1].rows++
 	c.differs(Changed, hour, r.ID, fmt.Sprintf("event %s is in the table with hash %s at %s, which no stored event of that id has", r.ID, r.Hash, time.UnixMicro(r.Time).UTC().Format(arbalest.TimeLayout)))
 	return -1
+}
+
+// A pending is what erasures erased that the warehouse has not come to: their rows
+// are there, and in the store they are not.
+type pending struct {
+	event     arbalest.EventName
+	forgotten lake.Forgotten
+	whole     map[arbalest.Hour]bool // days, by their first hours
+}
+
+// pendingOf returns what is pending of an event.
+func (v *verification) pendingOf(ctx context.Context, event arbalest.EventName) (p pending, err error) {
+	end := v.progress.Commit
+	for _, s := range v.progress.Stalled {
+		if s.Event == event {
+			end = min(end, s.Commit)
+		}
+	}
+	p = pending{event: event, whole: map[arbalest.Hour]bool{}}
+	for _, seq := range v.log.erasures {
+		if seq <= end {
+			continue
+		}
+		r, err := v.lake.Erasure(ctx, seq)
+		if err == nil {
+			p.forgotten, err = v.lake.Forgotten(ctx, seq)
+		}
+		if err != nil && !isDamage(err) {
+			return p, err
+		}
+		for _, d := range r.Whole {
+			p.whole[d.Day] = p.whole[d.Day] || d.Event == event
+		}
+	}
+	return p, nil
+}
+
+// has says whether a row is of what was erased.
+func (p *pending) has(r load.Row) bool {
+	h := arbalest.HourOfMicro(r.Time)
+	return p.whole[h-(h%24+24)%24] || p.forgotten.HasID([]byte(p.event), r.ID)
 }
 
 // missing looks for what is expected and was not found among the load errors.

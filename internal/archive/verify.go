@@ -99,6 +99,9 @@ func Verify(ctx context.Context, l *lake.Lake, w Warehouse, opts Options) (Repor
 	if err != nil {
 		return Report{}, err
 	}
+	if err := v.erasures(ctx); err != nil {
+		return Report{}, err
+	}
 	if err := v.rejected(ctx); err != nil {
 		return Report{}, err
 	}
@@ -163,6 +166,23 @@ func (v *verification) definitions(ctx context.Context) error {
 	return v.lake.CheckDefinitions(ctx, func(table string, key arbalest.Key, err error) {
 		v.find(nil, Finding{Kind: Definition, Table: table, Object: key, What: fmt.Sprintf("the definition of table %s: %v", table, err)})
 	})
+}
+
+// erasures reads the records of erasures: without them nothing can be sorted.
+func (v *verification) erasures(ctx context.Context) error {
+	for _, seq := range v.log.erasures {
+		_, err := v.lake.Erasure(ctx, seq)
+		if err == nil {
+			_, err = v.lake.Forgotten(ctx, seq)
+		}
+		switch {
+		case isDamage(err):
+			v.find(nil, Finding{Kind: Record, Commit: seq, What: fmt.Sprintf("what erasure %d erased: %v", seq, err)})
+		case err != nil:
+			return err
+		}
+	}
+	return nil
 }
 
 // rejected looks at what commits rejected, of a sample at some.

@@ -161,3 +161,63 @@ func TestVerifyFinds(t *testing.T) {
 		}
 	}
 }
+
+// TestVerifyErased verifies before a warehouse comes to an erasure and after, of the
+// objects of commits and of compactions.
+func TestVerifyErased(t *testing.T) {
+	ctx := context.Background()
+	for _, whole := range []bool{false, true} {
+		store, l, s := fill(t)
+		day := []arbalest.EventDay{{Event: "a", Day: arbalest.HourOf(noon)}}
+		e := lake.Erasure{IDs: map[arbalest.EventName][]string{"a": {"0", "2"}}, Days: day}
+		if whole {
+			e = lake.Erasure{Whole: day}
+		}
+		if _, err := l.Erase(ctx, e); err != nil {
+			t.Fatal(err)
+		}
+		for _, maxEvents := range []int64{0, 2} {
+			if r := verify(t, l, s, maxEvents); r.Err() != nil {
+				t.Errorf("not loaded: %v", r.Err())
+			}
+		}
+		s.progress.Commit = 2
+		if r := verify(t, l, s, 0); r.Found[Extra] == 0 {
+			t.Errorf("rows that should have gone: %+v", r.Findings)
+		}
+		s.rows = []load.Row{rowOf("1", "{}"), rowOf("3", "{}")}
+		s.books[0].Loaded, s.books[0].Repeats, s.books[0].Erased = 2, 0, 3
+		if whole {
+			s.rows, s.errors = nil, nil
+			s.books[0].Loaded, s.books[0].Errors, s.books[0].Erased = 0, 0, 6
+		}
+		r := verify(t, l, s, 0)
+		if r.Err() != nil || r.Tables[0].Erased != s.books[0].Erased || r.Tables[0].Distinct != 6-r.Tables[0].Erased {
+			t.Errorf("loaded: %v: %+v", r.Err(), r.Tables[0])
+		}
+		// What is left over, and what is missing.
+		c, _ := l.Commit(ctx, 1)
+		if err := store.Put(ctx, c.Objects[0].Key, strings.NewReader("{}\n")); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := l.NewWriter().AppendLines(ctx, lake.AppendRejected(nil, lake.Rejected{Code: "x", Hour: arbalest.HourOf(noon), Received: noon})); err != nil {
+			t.Fatal(err)
+		}
+		fresh, err := lake.Open(store, lake.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := l.Sort(ctx); err != nil {
+			t.Fatal(err)
+		}
+		for info, err := range store.List(ctx, "_erased/", "") {
+			if err != nil {
+				t.Fatal(err)
+			}
+			store.Delete(ctx, info.Key)
+		}
+		if r := verify(t, fresh, s, 0); r.Found[Leftover] != 1 || r.Found[Record] != 1 {
+			t.Errorf("%+v", r.Findings)
+		}
+	}
+}

@@ -108,6 +108,9 @@ func (l *Lake) CheckRejected(ctx context.Context, c arbalest.Commit) error {
 			counts[arbalest.Partition{Event: r.Event, Hour: r.Hour}]++
 		}
 	}
+	for _, r := range c.Erased { // nothing is kept of them
+		counts[arbalest.Partition{Event: r.Event, Hour: r.Hour}] += r.Events
+	}
 	for _, r := range c.Rejected {
 		p := arbalest.Partition{Event: r.Event, Hour: r.Hour}
 		if counts[p] != r.Events {
@@ -130,6 +133,9 @@ func (l *Lake) Unsorted(ctx context.Context) (stored, rejected map[arbalest.Part
 		return nil, nil, err
 	}
 	s := sorter{lake: l}
+	if s.forgotten, err = l.forgottenNow(ctx); err != nil {
+		return nil, nil, err
+	}
 	for _, segment := range segments {
 		packed, err := l.readAll(ctx, segment)
 		if errors.Is(err, arbalest.ErrUnknown) {
@@ -138,19 +144,20 @@ func (l *Lake) Unsorted(ctx context.Context) (stored, rejected map[arbalest.Part
 		if err != nil {
 			return nil, nil, err
 		}
-		rejections := map[arbalest.Partition]int64{}
+		rejections := newRejections()
 		events, err := s.split(packed, segment, rejections, map[arbalest.Hour][]byte{})
 		switch {
 		case errors.Is(err, arbalest.ErrCorrupt): // sort keeps it as one
-			rejections = map[arbalest.Partition]int64{{Hour: arbalest.HourOf(time.Now())}: 1}
+			rejections = newRejections()
+			rejections.kept[arbalest.Partition{Hour: arbalest.HourOf(time.Now())}] = 1
 		case err != nil:
 			return nil, nil, err
 		}
 		for _, e := range events {
 			stored[e.where]++
 		}
-		for p, n := range rejections {
-			rejected[p] += n
+		for _, r := range rejections.all() {
+			rejected[arbalest.Partition{Event: r.Event, Hour: r.Hour}] += r.Events
 		}
 	}
 	return stored, rejected, nil

@@ -72,6 +72,9 @@ func (l *Lake) Compact(ctx context.Context, closed arbalest.Hour) (Compacted, er
 		return Compacted{}, err
 	}
 	if !found {
+		if err := l.sweep(ctx, head); err != nil { // what was erased goes though nothing is to be merged
+			return Compacted{}, fmt.Errorf("compact: %w", err)
+		}
 		var more bool
 		for begun := false; len(plan.Merges) == 0; begun = true {
 			if begun && l.compaction.scanned == head {
@@ -82,6 +85,7 @@ func (l *Lake) Compact(ctx context.Context, closed arbalest.Hour) (Compacted, er
 			}
 			plan, more = l.compaction.choose(head+1, closed, l.opts)
 		}
+		plan.Format, plan.Kind = compactFormat, arbalest.KindCompact
 		if plan, found, err = l.claim(ctx, head, plan); err != nil {
 			return Compacted{}, fmt.Errorf("compact: %w", err)
 		}
@@ -92,12 +96,15 @@ func (l *Lake) Compact(ctx context.Context, closed arbalest.Hour) (Compacted, er
 	return c, err
 }
 
-// finishAny does what a plan says, of either kind. That another has done it
+// finishAny does what a plan says, of any kind. That another has done it
 // meanwhile is no error.
 func (l *Lake) finishAny(ctx context.Context, plan arbalest.Plan) (c Compacted, err error) {
-	if plan.Kind == arbalest.KindCompact {
+	switch plan.Kind {
+	case arbalest.KindCompact:
 		c, err = l.finishCompact(ctx, plan)
-	} else {
+	case arbalest.KindErase:
+		err = l.finishErase(ctx, plan)
+	default:
 		_, err = l.finish(ctx, plan)
 	}
 	if errors.Is(err, arbalest.ErrUnknown) {
@@ -132,8 +139,23 @@ func (l *Lake) claim(ctx context.Context, head arbalest.Seq, plan arbalest.Plan)
 	if err := l.ready(ctx, head); err != nil {
 		return plan, false, err
 	}
-	plan.Format, plan.Seq, plan.Kind, plan.Writer, plan.Created = compactFormat, head+1, arbalest.KindCompact, l.self, time.Now().UTC().Truncate(time.Millisecond)
+	if plan, err = l.after(ctx, head, plan); err != nil {
+		return plan, false, err
+	}
 	return l.createPlan(ctx, plan)
+}
+
+// after makes a plan one of this process after commit head.
+func (l *Lake) after(ctx context.Context, head arbalest.Seq, plan arbalest.Plan) (arbalest.Plan, error) {
+	plan.Seq, plan.Writer, plan.Created = head+1, l.self, time.Now().UTC().Truncate(time.Millisecond)
+	if head == 0 {
+		return plan, nil
+	}
+	j, err := l.journey(ctx, head)
+	if plan.Erasure = j.erasure; plan.Erasure > 0 {
+		plan.Format = eraseFormat
+	}
+	return plan, err
 }
 
 // follow brings what may be merged up to a commit, or by ScanObjects nearer. A

@@ -120,7 +120,7 @@ func TestCompactFromOnesWhoSawMore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	plan, _, err := near.claim(ctx, head, arbalest.Plan{Suffix: suffixZstd, Through: 2})
+	plan, _, err := near.claim(ctx, head, arbalest.Plan{Format: compactFormat, Kind: arbalest.KindCompact, Suffix: suffixZstd, Through: 2})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -151,24 +151,33 @@ func TestCompactKeepsEveryLine(t *testing.T) {
 	})
 }
 
-// TestRuns counts lines past those that are left out.
+// TestRuns counts lines past those that are left out or erased.
 func TestRuns(t *testing.T) {
-	for _, repeats := range [][]int64{nil, {1}, {3}, {1, 2}, {2, 3, 5}, {1, 4, 10}} {
+	for _, s := range []Stored{
+		{}, {Repeats: []int64{1}}, {Repeats: []int64{3}}, {Repeats: []int64{1, 2}}, {Repeats: []int64{2, 3, 5}}, {Repeats: []int64{1, 4, 10}},
+		{Erased: []arbalest.Run{{1, 3}}}, {Erased: []arbalest.Run{{2, 2}, {5, 7}}}, {Repeats: []int64{2, 4, 9}, Erased: []arbalest.Run{{1, 1}, {3, 3}, {7, 8}}}, {Repeats: []int64{6}, Erased: []arbalest.Run{{4, 5}, {12, 12}}},
+	} {
 		var want []int64 // numbers of the lines that are left
 		for n := int64(1); n <= 12; n++ {
-			if !slices.Contains(repeats, n) {
+			erased := slices.ContainsFunc(s.Erased, func(r arbalest.Run) bool { return r[0] <= n && n <= r[1] })
+			if !erased && !slices.Contains(s.Repeats, n) {
 				want = append(want, n)
+				if s.Now(n) != int64(len(want)) {
+					t.Errorf("%+v: line %d is now %d, want %d", s, n, s.Now(n), len(want))
+				}
+			} else if s.Now(n) != 0 {
+				t.Errorf("%+v: line %d is now %d", s, n, s.Now(n))
 			}
 		}
 		for first := range want {
 			var got []int64
-			for from, n := range (Stored{Repeats: repeats}).Runs(int64(first)+1, int64(len(want)-first)) {
+			for from, n := range s.Runs(int64(first)+1, int64(len(want)-first)) {
 				for i := range n {
 					got = append(got, from+i)
 				}
 			}
 			if !slices.Equal(got, want[first:]) {
-				t.Errorf("%v from %d: %v", repeats, first, got)
+				t.Errorf("%+v from %d: %v", s, first, got)
 			}
 		}
 	}

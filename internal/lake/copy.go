@@ -71,12 +71,12 @@ type copying struct {
 	landing  []arbalest.Key        // of from
 	consumed map[arbalest.Key]bool // of those, and of what was copied
 	landed   map[arbalest.Key]bool // what an earlier copy left in to's landing
-	moved    moving
+	moved    moved
 }
 
-// A moving is which compactions' objects are copied: before the commits whose
-// objects they have, so that those are whole.
-type moving struct {
+// moved is which compactions' and erasures' objects are copied: before the commits
+// whose objects they have, so that those are whole.
+type moved struct {
 	mu   sync.Mutex
 	done map[arbalest.Seq]bool
 }
@@ -201,8 +201,8 @@ func (c *copying) commit(ctx context.Context, commit arbalest.Commit) error {
 	if err := c.create(ctx, planKey(commit.Seq)); err != nil {
 		return err
 	}
-	if commit.Kind == arbalest.KindCompact {
-		return c.compaction(ctx, commit)
+	if commit.Kind != arbalest.KindSort {
+		return c.moving(ctx, commit)
 	}
 	sizes := make([]int, len(commit.Objects)+len(commit.RejectedKeys))
 	g, ctx2 := errgroup.WithContext(ctx)
@@ -246,17 +246,24 @@ func (c *copying) object(ctx context.Context, o arbalest.Object) (size int, err 
 	if !errors.Is(err, arbalest.ErrUnknown) {
 		return size, err
 	}
-	p, ok, lookErr := c.from.movedTo(ctx, o.Key)
+	p, ok, lookErr := c.from.movedTo(ctx, o.Key, 0)
 	if lookErr != nil || !ok {
 		return 0, errors.Join(err, lookErr)
 	}
 	return 0, c.moves(ctx, p.seq)
 }
 
-// compaction copies a commit that moved objects, and deletes them in the copy.
-func (c *copying) compaction(ctx context.Context, commit arbalest.Commit) error {
+// moving copies a commit that moved objects, and deletes them in the copy.
+func (c *copying) moving(ctx context.Context, commit arbalest.Commit) error {
 	if err := c.moves(ctx, commit.Seq); err != nil {
 		return err
+	}
+	if commit.Kind == arbalest.KindErase {
+		for _, key := range []arbalest.Key{secretKey, erasureKey(commit.Seq)} {
+			if err := c.create(ctx, key); err != nil {
+				return err
+			}
+		}
 	}
 	if err := c.finish(ctx, commit.Seq); err != nil {
 		return err
@@ -264,11 +271,17 @@ func (c *copying) compaction(ctx context.Context, commit arbalest.Commit) error 
 	return c.to.sweep(ctx, commit.Seq)
 }
 
-// moves copies what a compaction made, and what it moved.
+// moves copies what a compaction or an erasure made, and what it moved.
 func (c *copying) moves(ctx context.Context, seq arbalest.Seq) error {
 	c.moved.mu.Lock()
 	defer c.moved.mu.Unlock()
-	if c.moved.done[seq] {
+	return c.moved.copy(ctx, c, seq)
+}
+
+// copy is copying.moves. What a later erasure has taken the place of is not there
+// any more: that is copied first.
+func (m *moved) copy(ctx context.Context, c *copying, seq arbalest.Seq) error {
+	if m.done[seq] {
 		return nil
 	}
 	there, err := c.to.exists(ctx, movesKey(seq))
@@ -276,28 +289,46 @@ func (c *copying) moves(ctx context.Context, seq arbalest.Seq) error {
 		return err
 	}
 	if !there {
-		m, err := c.from.readMoves(ctx, movesKey(seq))
+		made, err := c.from.readMoves(ctx, movesKey(seq))
 		if err != nil {
 			return err
 		}
-		for i := range m.Merged {
-			o := m.Merged[i].object()
-			n, err := c.put(ctx, o.Key, func(b []byte) error { return c.from.checkPacked(o, b) })
-			if err != nil {
+		for i := range made.Merged {
+			if err := m.merged(ctx, c, seq, &made.Merged[i]); err != nil {
 				return err
 			}
-			c.done.Objects++
-			c.done.Bytes += int64(n)
 		}
 		if err := c.create(ctx, movesKey(seq)); err != nil {
 			return err
 		}
 	}
 	c.head = max(c.head, seq) // it is committed: its inputs are gone
-	if c.moved.done == nil {
-		c.moved.done = map[arbalest.Seq]bool{}
+	if m.done == nil {
+		m.done = map[arbalest.Seq]bool{}
 	}
-	c.moved.done[seq] = true
+	m.done[seq] = true
+	return nil
+}
+
+// merged copies an object that commit seq made, or what took its place.
+func (m *moved) merged(ctx context.Context, c *copying, seq arbalest.Seq, one *merged) error {
+	o := one.object()
+	if o.Key == "" {
+		return nil
+	}
+	n, err := c.put(ctx, o.Key, func(b []byte) error { return c.from.checkPacked(o, b) })
+	if errors.Is(err, arbalest.ErrUnknown) && len(one.Inputs) > 0 {
+		p, ok, lookErr := c.from.movedTo(ctx, one.Inputs[0].Key, seq)
+		if lookErr != nil || !ok {
+			return errors.Join(err, lookErr)
+		}
+		return m.copy(ctx, c, p.seq)
+	}
+	if err != nil {
+		return err
+	}
+	c.done.Objects++
+	c.done.Bytes += int64(n)
 	return nil
 }
 

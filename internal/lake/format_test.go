@@ -19,7 +19,7 @@ import (
 var update = flag.Bool("update", false, "write testdata for the newest format")
 
 // formatLake makes a lake with something of all that doc/format.md tells of: two
-// commits, whose objects are compacted, one that is planned, a segment that no plan has, a draft whose
+// commits, whose objects are compacted, an erasure, a commit that is planned, a segment that no plan has, a draft whose
 // process died, rejected events and a definition.
 func formatLake(t *testing.T, at string) {
 	ctx := context.Background()
@@ -35,6 +35,7 @@ func formatLake(t *testing.T, at string) {
 		}
 	}
 	add("committed")
+	add("erased")
 	drain(t, l)
 	add("merged")
 	add("committed") // repeats
@@ -42,14 +43,22 @@ func formatLake(t *testing.T, at string) {
 	if c := compactAll(t, l); c.Before != 4 || c.After != 2 || c.Repeats != 2 {
 		t.Fatalf("%+v", c)
 	}
+	e := Erasure{By: "test", IDs: map[arbalest.EventName][]string{"user.created": {"erased"}, "user.verified": {"erasedv"}}, Whole: []arbalest.EventDay{{Event: "user.gone", Day: arbalest.HourOf(noon)}}}
+	for name := range e.IDs {
+		e.Days = append(e.Days, arbalest.EventDay{Event: name, Day: arbalest.HourOf(noon)})
+	}
+	if done := eraseAll(t, l, e); done.Events["user.created"] != 1 || done.Events["user.verified"] != 1 {
+		t.Fatalf("%+v", done)
+	}
 	add("planned")
-	// Creating the plan and an object, once what the compaction moved is deleted
-	// again, is all that is done of commit 4.
-	half := openTest(t, blobtest.StopAfter(store, blobtest.Stop{Steps: 4 + 2}), Options{Parallel: 1})
+	// Creating the plan and an object, once what the erasure moved is deleted again,
+	// is all that is done of commit 5.
+	half := openTest(t, blobtest.StopAfter(store, blobtest.Stop{Steps: 2 + 2}), Options{Parallel: 1})
 	if _, err := half.Sort(ctx); err == nil {
 		t.Fatal("it did not stop")
 	}
 	add("segment")
+	add("erased")
 	err := l.SaveTable(ctx, arbalest.Table{Name: "user_created", Event: "user.created", Version: 1, Columns: []arbalest.Column{{Name: "n", Path: []string{"n"}, Type: arbalest.Type{Kind: arbalest.Varchar, Length: 65535}}}})
 	if err != nil {
 		t.Fatal(err)
@@ -100,6 +109,13 @@ func TestFormats(t *testing.T) {
 		if version >= "v2" {
 			want = slices.Sorted(slices.Values(append(want, "merged", "mergedv")))
 			wantRejected = []string{"{committed", "{committed", "{merged", "{planned", "{segment"}
+		}
+		if version >= "v3" { // what was erased came again
+			wantRejected = slices.Sorted(slices.Values(append(wantRejected, "{erased", "{erased")))
+			head := whole(t, store)
+			if c, err := l.Commit(t.Context(), head); err != nil || len(c.Erased) != 2 || c.Erasure != 4 {
+				t.Errorf("%s: %+v, %v", version, c, err)
+			}
 		}
 		if !slices.Equal(ids, want) {
 			t.Errorf("%s: events %q, want %q", version, ids, want)

@@ -157,6 +157,17 @@ func (c *frameCache) get(id frameID, read func() ([]byte, error)) ([]byte, error
 	return nil, f.err
 }
 
+// forget lets go of an object's frames: what was erased is not to be read any more.
+func (c *frameCache) forget(key arbalest.Key) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for id := range c.frames {
+		if id.key == key {
+			delete(c.frames, id)
+		}
+	}
+}
+
 func (c *frameCache) evict() {
 	var oldest frameID
 	used := c.clock + 1

@@ -40,11 +40,12 @@ func (l *Lake) numbered(ctx context.Context, folder, suffix string) (seqs []arba
 	return seqs, nil
 }
 
-// A Merged is an object that a compaction made of others. It has no Event and no
-// Hour.
+// A Merged is an object that a compaction made of others, or an erasure of one. It
+// has no Event and no Hour, and no Key if no line is left.
 type Merged struct {
 	arbalest.Object
-	Packed int64 // bytes, as stored
+	From   arbalest.Key // the object that an erasure made it of
+	Packed int64        // bytes, as stored
 	Inputs []Input
 }
 
@@ -52,9 +53,10 @@ type Merged struct {
 type Input struct {
 	arbalest.Object       // without Event and Hour
 	Repeats         int64 // lines that were left out
+	Erased          int64 // and lines that were erased
 }
 
-// Merged returns what compaction seq made. Objects that it moved are read from
+// Merged returns what compaction or erasure seq made. Objects that it moved are read from
 // there afterwards, also if they were not deleted. The error wraps
 // arbalest.ErrUnknown if its moves are missing, and arbalest.ErrCorrupt if they are
 // damaged or do not add up.
@@ -66,11 +68,11 @@ func (l *Lake) Merged(ctx context.Context, seq arbalest.Seq) ([]Merged, error) {
 	}
 	all := make([]Merged, len(m.Merged))
 	for i := range m.Merged {
-		one := Merged{Object: m.Merged[i].object()}
+		one := Merged{Object: m.Merged[i].object(), From: m.Merged[i].From}
 		var sum arbalest.Object
 		for _, in := range m.Merged[i].Inputs {
 			o := arbalest.Object{Key: in.Key, Events: in.Events, Bytes: in.Bytes, Hash: in.Hash}
-			one.Inputs = append(one.Inputs, Input{o, int64(len(in.Repeats))})
+			one.Inputs = append(one.Inputs, Input{o, int64(len(in.Repeats)), countRuns(in.Erased)})
 			sum.Events, sum.Bytes, sum.Hash = sum.Events+o.Events, sum.Bytes+o.Bytes, sum.Hash+o.Hash
 		}
 		lines := int64(0)
@@ -92,13 +94,26 @@ func (l *Lake) Merged(ctx context.Context, seq arbalest.Seq) ([]Merged, error) {
 	return all, nil
 }
 
-// Planned returns the objects that commit seq was to merge.
-func (l *Lake) Planned(ctx context.Context, seq arbalest.Seq) (objects []arbalest.Object, err error) {
+// Planned returns the objects of commits that commit seq was to move.
+func (l *Lake) Planned(ctx context.Context, seq arbalest.Seq) (keys []arbalest.Key, err error) {
 	plan, _, err := l.plan(ctx, seq)
 	for _, m := range plan.Merges {
-		objects = append(objects, m.Objects...)
+		for _, o := range m.Objects {
+			keys = append(keys, o.Key)
+		}
 	}
-	return objects, err
+	if plan.Erase != nil {
+		for _, r := range plan.Erase.Rewrites {
+			one, err := l.madeOf(ctx, r)
+			if err != nil {
+				return keys, err
+			}
+			for _, in := range one.Inputs {
+				keys = append(keys, in.Key)
+			}
+		}
+	}
+	return keys, err
 }
 
 // Stored lists what is below the folders of events: the objects of partitions, and

@@ -196,7 +196,7 @@ func (l *Lake) rejectedOf(ctx context.Context, segment arbalest.Key) (map[arbale
 	}
 	byHour := map[arbalest.Hour][]byte{}
 	s := sorter{lake: l}
-	_, err = s.split(packed, segment, map[arbalest.Partition]int64{}, byHour)
+	_, err = s.split(packed, segment, newRejections(), byHour)
 	if errors.Is(err, arbalest.ErrCorrupt) {
 		r := damaged(err, packed, time.Now().UTC().Truncate(time.Millisecond))
 		return map[arbalest.Hour][]byte{r.Hour: AppendRejected(nil, r)}, nil

@@ -16,6 +16,7 @@ const (
 	replayedFolder = "_replayed/"
 	tablesPrefix   = "_tables/"
 	movesFolder    = "_moved/"
+	erasedFolder   = "_erased/"
 )
 
 // The suffixes of objects of lines.
@@ -43,6 +44,14 @@ func movesSeq(key arbalest.Key) (arbalest.Seq, error) {
 	}
 	return arbalest.ParseSeq(digits)
 }
+
+// erasureKey names the record of erasure seq.
+func erasureKey(s arbalest.Seq) arbalest.Key {
+	return arbalest.Key(erasedFolder + s.String() + ".json")
+}
+
+// secretKey is what the fingerprints of erased events are made with.
+const secretKey arbalest.Key = erasedFolder + "key.json"
 
 // mergedFolder is where what is made of objects of a day goes: the partition of
 // their hour, or the folder of their day.

@@ -12,6 +12,7 @@
 //	_tables/<table>/<version>.json                        definitions of tables that were not declared
 //	_moved/<seq>.json.zst                                 which objects compaction seq merged, and where they are now
 //	<event>/<yyyy-MM-dd>/<seq>[-<part>].ndjson.zst        what it made of a day's; of an hour's it is in the hour's folder
+//	_erased/<seq>.json                                    what erasure seq erased, and for whom; key.json is what its fingerprints are made with
 //
 // doc/format.md has the bytes, the commit point and the recovery of each
 // operation. Any number of processes may use one lake at once.
@@ -89,12 +90,13 @@ func (o Options) suffix() string {
 
 // A Lake is one store's events. Its methods may be called at once.
 type Lake struct {
-	store  blob.Store
-	opts   Options
-	codec  codec
-	packed sync.Pool // of *bytes.Buffer
-	self   string    // names this process in plans
-	atlas  atlas
+	store    blob.Store
+	opts     Options
+	codec    codec
+	packed   sync.Pool // of *bytes.Buffer
+	self     string    // names this process in plans
+	atlas    atlas
+	erasures erasures
 
 	turn       chan struct{} // of who sorts or compacts
 	compaction compaction    // of who has the turn

@@ -55,7 +55,7 @@ func contents(t *testing.T, store blob.Store) map[string]int {
 		}
 		known[key] = true
 		for _, one := range m.Merged {
-			known[one.Key] = true
+			known[one.Key], known[one.From] = true, false
 			for _, in := range one.Inputs {
 				moved[in.Key] = true
 			}
@@ -89,6 +89,9 @@ func contents(t *testing.T, store blob.Store) map[string]int {
 	for info, err := range store.List(ctx, "", "") {
 		if err != nil {
 			t.Fatal(err)
+		}
+		if strings.HasPrefix(string(info.Key), erasedFolder) {
+			continue
 		}
 		if !known[info.Key] && !strings.HasPrefix(string(info.Key), logPrefix) {
 			t.Errorf("orphan: %s", info.Key)

@@ -82,7 +82,7 @@ func (l *Lake) plan(ctx context.Context, seq arbalest.Seq) (p arbalest.Plan, ok 
 		return arbalest.Plan{}, false, nil
 	case err != nil:
 		return arbalest.Plan{}, false, err
-	case p.Seq != seq || p.Kind != arbalest.KindSort && p.Kind != arbalest.KindCompact:
+	case p.Seq != seq || p.Kind != arbalest.KindSort && p.Kind != arbalest.KindCompact && (p.Kind != arbalest.KindErase || p.Erase == nil):
 		return arbalest.Plan{}, false, fmt.Errorf("%w: %s has seq %d and kind %q", arbalest.ErrCorrupt, planKey(seq), p.Seq, p.Kind)
 	}
 	return p, true, nil

@@ -22,12 +22,9 @@ func (l *Lake) finishCompact(ctx context.Context, plan arbalest.Plan) (Compacted
 	if err != nil {
 		return Compacted{}, fmt.Errorf("compact in commit %d: %w", plan.Seq, err)
 	}
-	commit := arbalest.Commit{Format: plan.Format, Seq: plan.Seq, Kind: plan.Kind, Time: plan.Created, Moves: movesKey(plan.Seq)}
-	if err := l.createJSON(ctx, commitKey(plan.Seq), commit); err != nil {
+	if err := l.commitMoves(ctx, plan, m); err != nil {
 		return Compacted{}, fmt.Errorf("compact in commit %d: %w", plan.Seq, err)
 	}
-	l.Hint(plan.Seq)
-	l.remember(commit)
 	c := Compacted{Commit: plan.Seq, After: len(m.Merged)}
 	for i := range m.Merged {
 		c.Before += len(m.Merged[i].Inputs)
@@ -41,7 +38,32 @@ func (l *Lake) finishCompact(ctx context.Context, plan arbalest.Plan) (Compacted
 			c.Bytes += o.Bytes
 		}
 	}
-	return c, l.deleteMoved(ctx, m)
+	return c, nil
+}
+
+// commitMoves commits a plan whose moves are made, and deletes what was moved. Who
+// comes late may have made objects again that are not there any more: they go.
+func (l *Lake) commitMoves(ctx context.Context, plan arbalest.Plan, m moves) error {
+	commit := arbalest.Commit{Format: plan.Format, Seq: plan.Seq, Kind: plan.Kind, Time: plan.Created, Moves: movesKey(plan.Seq), Erasure: plan.Erasure}
+	first, err := l.createsJSON(ctx, commitKey(plan.Seq), commit)
+	if err == nil && !first {
+		made := make([]arbalest.Key, len(m.Merged))
+		for i := range m.Merged {
+			made[i] = m.Merged[i].Key
+		}
+		err = l.deleteMovedBefore(ctx, plan.Seq, made)
+	}
+	if err != nil {
+		return err
+	}
+	l.Hint(plan.Seq)
+	l.remember(commit)
+	if plan.Kind == arbalest.KindErase { // this process reads nothing of it any more
+		l.atlas.mu.Lock()
+		l.atlas.add(m)
+		l.atlas.mu.Unlock()
+	}
+	return l.deleteMoved(ctx, m)
 }
 
 // merge makes the objects of a plan, and what says where everything is, unless
@@ -53,13 +75,37 @@ func (l *Lake) merge(ctx context.Context, plan arbalest.Plan) (moves, error) {
 	if !errors.Is(err, arbalest.ErrUnknown) {
 		return m, err
 	}
-	m = moves{Format: compactFormat, Seq: plan.Seq, Through: plan.Through, Waiting: plan.Waiting}
-	all := make([]*merged, len(plan.Merges))
+	m = moves{Format: plan.Format, Seq: plan.Seq, Through: plan.Through, Waiting: plan.Waiting}
+	type piece struct {
+		make   func(context.Context) (*merged, error)
+		passed func() []arbalest.Key // if it cannot be made
+	}
+	var pieces []piece
+	for _, merge := range plan.Merges {
+		pieces = append(pieces, piece{
+			func(ctx context.Context) (*merged, error) { return l.mergeOne(ctx, merge, plan.Suffix) },
+			func() (keys []arbalest.Key) {
+				for _, o := range merge.Objects {
+					keys = append(keys, o.Key)
+				}
+				return keys
+			},
+		})
+	}
+	if plan.Erase != nil {
+		for _, r := range plan.Erase.Rewrites {
+			pieces = append(pieces, piece{
+				func(ctx context.Context) (*merged, error) { return l.rewrite(ctx, r, plan.Suffix) },
+				func() []arbalest.Key { return []arbalest.Key{r.From} },
+			})
+		}
+	}
+	all := make([]*merged, len(pieces))
 	g, ctx2 := errgroup.WithContext(ctx)
 	g.SetLimit(l.opts.Parallel) // together they have the lines of one plan, at most
-	for i, merge := range plan.Merges {
+	for i, p := range pieces {
 		g.Go(func() (err error) {
-			all[i], err = l.mergeOne(ctx2, merge, plan.Suffix)
+			all[i], err = p.make(ctx2)
 			if errors.Is(err, arbalest.ErrUnknown) || errors.Is(err, arbalest.ErrCorrupt) || errors.Is(err, arbalest.ErrCold) {
 				all[i], err = nil, l.stillPlanned(ctx2, plan, err)
 			}
@@ -72,10 +118,8 @@ func (l *Lake) merge(ctx context.Context, plan arbalest.Plan) (moves, error) {
 	for i, one := range all {
 		if one != nil {
 			m.Merged = append(m.Merged, *one)
-			continue
-		}
-		for _, o := range plan.Merges[i].Objects {
-			m.Passed = append(m.Passed, o.Key)
+		} else {
+			m.Passed = append(m.Passed, pieces[i].passed()...)
 		}
 	}
 	return l.createMoves(ctx, m)
@@ -153,39 +197,39 @@ func (l *Lake) mergeOne(ctx context.Context, merge arbalest.Merge, suffix string
 		m.Hash += in.Hash
 		m.Inputs = append(m.Inputs, in)
 	}
+	return m, l.createMerged(ctx, m, w)
+}
+
+// createMerged creates a merged object of what was written of it.
+func (l *Lake) createMerged(ctx context.Context, m *merged, w frameWriter) (err error) {
 	var packed []byte
 	packed, m.Frames = w.finish()
-	err := l.store.Create(ctx, m.Key, bytes.NewReader(packed))
+	err = l.store.Create(ctx, m.Key, bytes.NewReader(packed))
 	if !errors.Is(err, arbalest.ErrExists) {
 		if err != nil {
-			return nil, fmt.Errorf("create %s: %w", m.Key, err)
+			return fmt.Errorf("create %s: %w", m.Key, err)
 		}
-		return m, nil
+		return nil
 	}
 	// Another made it before, maybe with another compressor: it is as good if it
 	// has the same lines, but its frames are elsewhere.
 	there, err := l.readAll(ctx, m.Key)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if m.Frames, err = l.framesOf(m.Key, there); err != nil {
-		return nil, err
+		return err
 	}
-	return m, l.checkPacked(m.object(), there)
+	return l.checkPacked(m.object(), there)
 }
 
-// deleteMoved deletes what a compaction moved.
+// deleteMoved deletes what a compaction or an erasure moved.
 func (l *Lake) deleteMoved(ctx context.Context, m moves) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(l.opts.Parallel)
 	for i := range m.Merged {
-		for _, in := range m.Merged[i].Inputs {
-			g.Go(func() error {
-				if err := l.store.Delete(ctx, in.Key); err != nil {
-					return fmt.Errorf("delete %s: %w", in.Key, err)
-				}
-				return nil
-			})
+		for _, key := range m.Merged[i].replaces() {
+			g.Go(func() error { return l.deleteAll(ctx, []arbalest.Key{key}) })
 		}
 	}
 	if err := g.Wait(); err != nil {
@@ -199,14 +243,14 @@ func (l *Lake) deleteMoved(ctx context.Context, m moves) error {
 
 // deleteMovedBefore deletes objects of a commit that were moved before this process
 // had written them.
-func (l *Lake) deleteMovedBefore(ctx context.Context, seq arbalest.Seq, objects []arbalest.Object) error {
+func (l *Lake) deleteMovedBefore(ctx context.Context, seq arbalest.Seq, written []arbalest.Key) error {
 	keys, err := l.movesAfter(ctx, seq)
 	if err != nil || len(keys) == 0 {
 		return err
 	}
-	written := map[arbalest.Key]bool{}
-	for _, o := range objects {
-		written[o.Key] = true
+	mine := map[arbalest.Key]bool{}
+	for _, key := range written {
+		mine[key] = true
 	}
 	for _, key := range keys {
 		m, err := l.readMoves(ctx, key)
@@ -214,9 +258,9 @@ func (l *Lake) deleteMovedBefore(ctx context.Context, seq arbalest.Seq, objects 
 			return err
 		}
 		for i := range m.Merged {
-			for _, in := range m.Merged[i].Inputs {
-				if written[in.Key] {
-					if err := l.deleteAll(ctx, []arbalest.Key{in.Key}); err != nil {
+			for _, moved := range m.Merged[i].replaces() {
+				if mine[moved] {
+					if err := l.deleteAll(ctx, []arbalest.Key{moved}); err != nil {
 						return err
 					}
 				}
@@ -226,7 +270,7 @@ func (l *Lake) deleteMovedBefore(ctx context.Context, seq arbalest.Seq, objects 
 	return nil
 }
 
-// sweep deletes what commit head moved, if that is a compaction whose process may
+// sweep deletes what commit head moved, if it moved anything and its process may
 // have died before it had.
 func (l *Lake) sweep(ctx context.Context, head arbalest.Seq) error {
 	l.mu.Lock()

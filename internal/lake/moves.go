@@ -7,23 +7,23 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"iter"
-	"slices"
 	"sync"
 
 	"arbalest"
 	"arbalest/internal/blob"
 )
 
-// compactFormat is the version of what compaction writes; everything else is of
-// version 1.
+// The version of what compaction writes, of what erasure writes and of every plan
+// and commit after one; everything else is of version 1.
 const (
 	logFormat     = 1
 	compactFormat = 2
+	eraseFormat   = 3
 )
 
-// moves are what one compaction did. They are true from when they exist, which
-// is after their merged objects and before their commit.
+// moves are what one compaction or erasure did. They are true from when they exist,
+// which is after their merged objects and before their commit; of two that move an
+// object the later ones hold.
 type moves struct {
 	Format  int               `json:"format"`
 	Seq     arbalest.Seq      `json:"seq"`
@@ -35,7 +35,9 @@ type moves struct {
 
 // A merged object has the lines of others, one after another.
 type merged struct {
-	Key    arbalest.Key `json:"key"`
+	Key arbalest.Key `json:"key"` // empty if no line is left
+	// From is the object, merged or not, that had the lines before an erasure.
+	From   arbalest.Key `json:"from,omitempty"`
 	Events int64        `json:"events"`
 	Bytes  int64        `json:"bytes"`
 	Hash   uint64       `json:"hash,string"`
@@ -45,11 +47,28 @@ type merged struct {
 
 // An input is an object that is part of a merged one.
 type input struct {
-	Key     arbalest.Key `json:"key"`
-	Events  int64        `json:"events"` // lines that are left of it
-	Bytes   int64        `json:"bytes"`
-	Hash    uint64       `json:"hash,string"`
-	Repeats []int64      `json:"repeats,omitempty"` // the lines that are not, from 1
+	Key     arbalest.Key   `json:"key"`
+	Events  int64          `json:"events"` // lines that are left of it
+	Bytes   int64          `json:"bytes"`
+	Hash    uint64         `json:"hash,string"`
+	Repeats []int64        `json:"repeats,omitempty"` // the lines that are not, from 1: repeats
+	Erased  []arbalest.Run `json:"erased,omitempty"`  // and those that were erased
+}
+
+// stored returns what is left of an input.
+func (in *input) stored() Stored {
+	return Stored{arbalest.Object{Key: in.Key, Events: in.Events, Bytes: in.Bytes, Hash: in.Hash}, in.Repeats, in.Erased}
+}
+
+// replaces returns the objects that may go once the moves hold.
+func (m *merged) replaces() (keys []arbalest.Key) {
+	if m.From != "" {
+		return []arbalest.Key{m.From}
+	}
+	for _, in := range m.Inputs {
+		keys = append(keys, in.Key)
+	}
+	return keys
 }
 
 func (m *merged) object() arbalest.Object {
@@ -64,54 +83,10 @@ type place struct {
 	input *input
 }
 
-// Stored is what is stored of an object now: all that its commit says, or less
-// where a compaction left out repeats.
-type Stored struct {
-	arbalest.Object
-	Repeats []int64 // which lines of the committed object are left out, from 1
-}
-
 // stored returns what is left of an object.
 func (p place) stored(o arbalest.Object) Stored {
 	o.Events, o.Bytes, o.Hash = p.input.Events, p.input.Bytes, p.input.Hash
-	return Stored{o, p.input.Repeats}
-}
-
-// Now returns which line of what is stored was the committed object's n-th, both
-// from 1; 0 if that is left out.
-func (s Stored) Now(n int64) int64 {
-	before, gone := slices.BinarySearch(s.Repeats, n)
-	if gone {
-		return 0
-	}
-	return n - int64(before)
-}
-
-// Runs yields the numbers of lines in the committed object of the n lines from
-// line first on of what is stored, both from 1, as runs: from which line on, and how
-// many.
-func (s Stored) Runs(first, n int64) iter.Seq2[int64, int64] {
-	return func(yield func(int64, int64) bool) {
-		at := first
-		gone := s.Repeats
-		for len(gone) > 0 && gone[0] <= at {
-			gone = gone[1:]
-			at++
-		}
-		for n > 0 {
-			run := n
-			if len(gone) > 0 {
-				run = min(n, gone[0]-at)
-			}
-			if !yield(at, run) {
-				return
-			}
-			n -= run
-			for at += run; len(gone) > 0 && gone[0] == at; at++ {
-				gone = gone[1:]
-			}
-		}
-	}
+	return Stored{o, p.input.Repeats, p.input.Erased}
 }
 
 // An atlas knows where objects are that were moved. It holds some 300 bytes of
@@ -130,39 +105,50 @@ func (a *atlas) find(key arbalest.Key) (place, bool) {
 	return p, ok
 }
 
-// movedTo says where an object is that is not under its key, with what became
-// known since it was looked for last.
-func (l *Lake) movedTo(ctx context.Context, key arbalest.Key) (place, bool, error) {
+// movedTo says where an object is that is not under its key, nor where the moves of
+// a commit put it; with what became known since it was looked for last.
+func (l *Lake) movedTo(ctx context.Context, key arbalest.Key, since arbalest.Seq) (place, bool, error) {
 	a := &l.atlas
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if p, ok := a.places[key]; ok {
+	p, ok := a.places[key]
+	if ok && p.seq > since {
 		return p, true, nil
 	}
-	keys, err := l.movesAfter(ctx, a.known)
+	unread, err := l.refresh(ctx)
 	if err != nil {
 		return place{}, false, err
 	}
-	var unread error
+	if p, ok = a.places[key]; !ok || p.seq <= since {
+		return place{}, false, unread
+	}
+	return p, true, nil
+}
+
+// refresh takes into account what was moved since it was called last. Moves that
+// cannot be read are unread; others may still have what is looked for. The caller
+// holds the atlas's mu.
+func (l *Lake) refresh(ctx context.Context) (unread, err error) {
+	a := &l.atlas
+	keys, err := l.movesAfter(ctx, a.known)
+	if err != nil {
+		return nil, err
+	}
 	for _, k := range keys {
 		m, err := l.readMoves(ctx, k)
 		if errors.Is(err, arbalest.ErrUnknown) || errors.Is(err, arbalest.ErrCorrupt) {
-			unread = errors.Join(unread, err) // others may still have it
+			unread = errors.Join(unread, err)
 			continue
 		}
 		if err != nil {
-			return place{}, false, err
+			return nil, err
 		}
 		a.add(m)
 		if unread == nil {
 			a.known = m.Seq
 		}
 	}
-	p, ok := a.places[key]
-	if !ok {
-		return place{}, false, unread
-	}
-	return p, true, nil
+	return unread, nil
 }
 
 // add takes moves into account. The caller holds a.mu.
@@ -174,8 +160,13 @@ func (a *atlas) add(m moves) {
 		begin := int64(0)
 		for j := range m.Merged[i].Inputs {
 			in := &m.Merged[i].Inputs[j]
-			a.places[in.Key] = place{m.Seq, &m.Merged[i], begin, in}
+			if a.places[in.Key].seq < m.Seq {
+				a.places[in.Key] = place{m.Seq, &m.Merged[i], begin, in}
+			}
 			begin += in.Bytes
+		}
+		if m.Merged[i].From != "" {
+			a.frames.forget(m.Merged[i].From)
 		}
 	}
 }
@@ -236,43 +227,64 @@ func (l *Lake) createMoves(ctx context.Context, m moves) (moves, error) {
 // Stored that it returns is what they are. The caller closes the reader. The error
 // wraps arbalest.ErrUnknown if the object is nowhere, and arbalest.ErrCold if it, or
 // what it is part of, is frozen.
-func (l *Lake) Lines(ctx context.Context, o arbalest.Object) (io.ReadCloser, Stored, error) {
-	p, ok := l.atlas.find(o.Key)
-	if !ok {
-		r, err := l.Read(ctx, o.Key)
-		if !errors.Is(err, arbalest.ErrUnknown) {
-			return r, Stored{Object: o}, err
-		}
-		var lookErr error
-		if p, ok, lookErr = l.movedTo(ctx, o.Key); lookErr != nil || !ok {
-			return nil, Stored{Object: o}, errors.Join(err, lookErr)
-		}
-	}
-	r, err := l.part(ctx, p)
-	return r, p.stored(o), err
+func (l *Lake) Lines(ctx context.Context, o arbalest.Object) (r io.ReadCloser, now Stored, err error) {
+	now, err = l.find(ctx, o, func() (err error) {
+		r, err = l.Read(ctx, o.Key)
+		return err
+	}, func(p place) (err error) {
+		r, err = l.part(ctx, p)
+		return err
+	})
+	return r, now, err
 }
 
 // AppendLines appends an object's lines, decompressed, to dst, as Lines reads
 // them. It is faster for an object that dst has room for.
-func (l *Lake) AppendLines(ctx context.Context, dst []byte, o arbalest.Object) ([]byte, Stored, error) {
+func (l *Lake) AppendLines(ctx context.Context, dst []byte, o arbalest.Object) (out []byte, now Stored, err error) {
+	now, err = l.find(ctx, o, func() (err error) {
+		out, err = l.appendPacked(ctx, dst, o.Key)
+		return err
+	}, func(p place) (err error) {
+		out, err = l.appendPart(ctx, dst, p)
+		return err
+	})
+	return out, now, err
+}
+
+// find reads an object from under its key, as whole does, or from where it was
+// moved, as part does; and if it is not there any more, from where it was moved
+// since.
+func (l *Lake) find(ctx context.Context, o arbalest.Object, whole func() error, part func(place) error) (Stored, error) {
 	p, ok := l.atlas.find(o.Key)
 	if !ok {
-		out, err := l.appendPacked(ctx, dst, o.Key)
+		err := whole()
 		if !errors.Is(err, arbalest.ErrUnknown) {
-			return out, Stored{Object: o}, err
+			return Stored{Object: o}, err
 		}
 		var lookErr error
-		if p, ok, lookErr = l.movedTo(ctx, o.Key); lookErr != nil || !ok {
-			return dst, Stored{Object: o}, errors.Join(err, lookErr)
+		if p, ok, lookErr = l.movedTo(ctx, o.Key, 0); lookErr != nil || !ok {
+			return Stored{Object: o}, errors.Join(err, lookErr)
 		}
 	}
-	out, err := l.appendPart(ctx, dst, p)
-	return out, p.stored(o), err
+	for {
+		err := part(p)
+		if !errors.Is(err, arbalest.ErrUnknown) {
+			return p.stored(o), err
+		}
+		newer, ok, lookErr := l.movedTo(ctx, o.Key, p.seq)
+		if lookErr != nil || !ok {
+			return p.stored(o), errors.Join(err, lookErr)
+		}
+		p = newer
+	}
 }
 
 // part reads a part of a merged object.
 func (l *Lake) part(ctx context.Context, p place) (io.ReadCloser, error) {
 	key, size := p.in.Key, p.input.Bytes
+	if size == 0 { // there may be no object
+		return io.NopCloser(bytes.NewReader(nil)), nil
+	}
 	if isPlain(key) {
 		r, err := l.store.Get(ctx, key, p.begin, size)
 		if err != nil {
@@ -280,10 +292,7 @@ func (l *Lake) part(ctx context.Context, p place) (io.ReadCloser, error) {
 		}
 		return r, nil
 	}
-	first, end, offset, length, skip := p.span()
-	if first == end { // no lines
-		return io.NopCloser(bytes.NewReader(nil)), nil
-	}
+	_, _, offset, length, skip := p.span()
 	r, err := l.store.Get(ctx, key, offset, length)
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", key, err)

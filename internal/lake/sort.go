@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"arbalest"
 	"arbalest/internal/blob"
@@ -58,7 +57,7 @@ func (l *Lake) Sort(ctx context.Context) (Sorted, error) {
 		if err != nil || plan.Seq == 0 {
 			return Sorted{}, err
 		}
-		if plan.Kind == arbalest.KindCompact {
+		if plan.Kind != arbalest.KindSort {
 			if _, err := l.finishAny(ctx, plan); err != nil {
 				return Sorted{}, err
 			}
@@ -99,8 +98,7 @@ func (l *Lake) makePlan(ctx context.Context, head arbalest.Seq) (plan arbalest.P
 		return arbalest.Plan{}, false, err
 	}
 	plan = arbalest.Plan{
-		Format: logFormat, Seq: head + 1, Kind: arbalest.KindSort, Created: time.Now().UTC().Truncate(time.Millisecond),
-		Writer: l.self, FlushBytes: l.opts.FlushBytes, Suffix: l.opts.suffix(),
+		Format: logFormat, Kind: arbalest.KindSort, FlushBytes: l.opts.FlushBytes, Suffix: l.opts.suffix(),
 	}
 	var stale []arbalest.Key
 	var bytes int64
@@ -122,6 +120,9 @@ func (l *Lake) makePlan(ctx context.Context, head arbalest.Seq) (plan arbalest.P
 		return arbalest.Plan{}, false, err
 	}
 	if err := l.ready(ctx, head); err != nil {
+		return arbalest.Plan{}, false, err
+	}
+	if plan, err = l.after(ctx, head, plan); err != nil {
 		return arbalest.Plan{}, false, err
 	}
 	plan, lost, err := l.createPlan(ctx, plan)
@@ -164,7 +165,7 @@ func (l *Lake) consumed(ctx context.Context, head arbalest.Seq) (map[arbalest.Ke
 		for _, key := range j.segments {
 			consumed[key] = true
 		}
-		if j.moves == "" || back == 1 { // a compaction was made when nothing was left
+		if j.moves == "" || back == 1 { // what moves was made when nothing was left
 			back--
 		}
 	}
@@ -175,12 +176,16 @@ func (l *Lake) consumed(ctx context.Context, head arbalest.Seq) (map[arbalest.Ke
 // the same objects under the same names. Who comes late may write such as have
 // been moved since: they are deleted.
 func (l *Lake) finish(ctx context.Context, plan arbalest.Plan) (Sorted, error) {
-	commit := arbalest.Commit{Format: plan.Format, Seq: plan.Seq, Kind: plan.Kind, Time: plan.Created, Segments: plan.Segments}
-	s := sorter{lake: l, plan: plan, rejections: map[arbalest.Partition]int64{}}
+	commit := arbalest.Commit{Format: plan.Format, Seq: plan.Seq, Kind: plan.Kind, Time: plan.Created, Segments: plan.Segments, Erasure: plan.Erasure}
+	forgotten, err := l.Forgotten(ctx, plan.Erasure)
+	if err != nil {
+		return Sorted{}, fmt.Errorf("sort commit %d: %w", plan.Seq, err)
+	}
+	s := sorter{lake: l, plan: plan, forgotten: forgotten, rejections: newRejections()}
 	for _, key := range plan.Segments {
 		err := s.take(ctx, key)
 		if errors.Is(err, arbalest.ErrUnknown) { // another has done it, or the store has lost the segment
-			err = errors.Join(err, l.deleteMovedBefore(ctx, plan.Seq, s.objects))
+			err = errors.Join(err, l.deleteMovedBefore(ctx, plan.Seq, s.written()))
 		}
 		if err != nil {
 			return Sorted{}, fmt.Errorf("sort commit %d: %w", plan.Seq, err)
@@ -189,10 +194,11 @@ func (l *Lake) finish(ctx context.Context, plan arbalest.Plan) (Sorted, error) {
 	if err := s.flush(ctx); err != nil {
 		return Sorted{}, fmt.Errorf("sort commit %d: %w", plan.Seq, err)
 	}
-	commit.Objects, commit.Rejected, commit.RejectedKeys = s.objects, s.rejected(), s.rejectedKeys
+	commit.Objects, commit.Rejected, commit.RejectedKeys = s.objects, s.rejections.all(), s.rejectedKeys
+	commit.Erased = listed(s.rejections.erased)
 	first, err := l.createsJSON(ctx, commitKey(plan.Seq), commit)
 	if err == nil && !first {
-		err = l.deleteMovedBefore(ctx, plan.Seq, s.objects)
+		err = l.deleteMovedBefore(ctx, plan.Seq, s.written())
 	}
 	if err != nil {
 		return Sorted{}, fmt.Errorf("sort commit %d: %w", plan.Seq, err)

@@ -19,8 +19,9 @@ import (
 // the plan's FlushBytes, writes an object to every partition that it holds
 // lines of.
 type sorter struct {
-	lake *Lake
-	plan arbalest.Plan
+	lake      *Lake
+	plan      arbalest.Plan
+	forgotten Forgotten // is left out
 
 	held  int64                           // bytes of lines in parts
 	parts map[arbalest.Partition]*pending // lines point into their segments' bytes
@@ -28,8 +29,44 @@ type sorter struct {
 	round int                             // flushes done
 
 	objects      []arbalest.Object
-	rejections   map[arbalest.Partition]int64
+	rejections   rejections
 	rejectedKeys []arbalest.Key
+}
+
+// rejections count invalid events, and those that had been erased before they came,
+// of which nothing is kept.
+type rejections struct{ kept, erased map[arbalest.Partition]int64 }
+
+func newRejections() rejections {
+	return rejections{map[arbalest.Partition]int64{}, map[arbalest.Partition]int64{}}
+}
+
+func (r rejections) add(o rejections) {
+	for p, n := range o.kept {
+		r.kept[p] += n
+	}
+	for p, n := range o.erased {
+		r.erased[p] += n
+	}
+}
+
+// all returns the counts of both, ordered.
+func (r rejections) all() []arbalest.Rejection {
+	sum := newRejections()
+	sum.add(r)
+	sum.add(rejections{kept: r.erased})
+	return listed(sum.kept)
+}
+
+// listed returns counts, ordered.
+func listed(counts map[arbalest.Partition]int64) (out []arbalest.Rejection) {
+	for p, n := range counts {
+		out = append(out, arbalest.Rejection{Event: p.Event, Hour: p.Hour, Events: n})
+	}
+	slices.SortFunc(out, func(a, b arbalest.Rejection) int {
+		return cmp.Or(cmp.Compare(a.Event, b.Event), cmp.Compare(a.Hour, b.Hour))
+	})
+	return out
 }
 
 // pending are lines on their way to one partition.
@@ -53,13 +90,14 @@ func (s *sorter) take(ctx context.Context, segment arbalest.Key) error {
 	if err != nil {
 		return err
 	}
-	rejections := map[arbalest.Partition]int64{}
+	rejections := newRejections()
 	rejected := map[arbalest.Hour][]byte{}
 	events, err := s.split(packed, segment, rejections, rejected)
 	if errors.Is(err, arbalest.ErrCorrupt) {
 		r := damaged(err, packed, s.plan.Created)
 		events = nil
-		rejections = map[arbalest.Partition]int64{{Hour: r.Hour}: 1}
+		rejections = newRejections()
+		rejections.kept[arbalest.Partition{Hour: r.Hour}] = 1
 		rejected = map[arbalest.Hour][]byte{r.Hour: AppendRejected(nil, r)}
 	} else if err != nil {
 		return err
@@ -67,9 +105,7 @@ func (s *sorter) take(ctx context.Context, segment arbalest.Key) error {
 	for _, e := range events {
 		s.hold(e)
 	}
-	for p, n := range rejections {
-		s.rejections[p] += n
-	}
+	s.rejections.add(rejections)
 	if err := s.putRejected(ctx, segment, rejected); err != nil {
 		return err
 	}
@@ -85,8 +121,8 @@ func damaged(why error, packed []byte, at time.Time) Rejected {
 }
 
 // split parses a segment: its events, and by hour of receipt the lines of what
-// was rejected, which it counts.
-func (s *sorter) split(packed []byte, segment arbalest.Key, rejections map[arbalest.Partition]int64, rejected map[arbalest.Hour][]byte) ([]placed, error) {
+// was rejected, which it counts, with the events that had been erased.
+func (s *sorter) split(packed []byte, segment arbalest.Key, rejections rejections, rejected map[arbalest.Hour][]byte) ([]placed, error) {
 	lines, err := s.lake.segmentLines(packed, segment)
 	if err != nil {
 		return nil, err
@@ -106,7 +142,7 @@ func (s *sorter) split(packed []byte, segment arbalest.Key, rejections map[arbal
 			if err != nil {
 				return nil, fmt.Errorf("segment %s: %w", segment, err)
 			}
-			rejections[arbalest.Partition{Event: r.Event, Hour: r.Hour}]++
+			rejections.kept[arbalest.Partition{Event: r.Event, Hour: r.Hour}]++
 			hour := arbalest.HourOf(r.Received)
 			rejected[hour] = append(rejected[hour], line...)
 			continue
@@ -118,6 +154,10 @@ func (s *sorter) split(packed []byte, segment arbalest.Key, rejections map[arbal
 		hour := arbalest.HourOfMicro(l.Time)
 		if at.Hour != hour || string(at.Event) != string(l.Name) {
 			at = arbalest.Partition{Event: arbalest.EventName(l.Name), Hour: hour}
+		}
+		if s.forgotten.Has(l) {
+			rejections.erased[at]++
+			continue
 		}
 		events = append(events, placed{at, line})
 	}
@@ -199,14 +239,10 @@ func (s *sorter) write(ctx context.Context, p *pending) (arbalest.Object, error)
 	return o, nil
 }
 
-// rejected returns the counts of invalid events, ordered.
-func (s *sorter) rejected() []arbalest.Rejection {
-	var out []arbalest.Rejection
-	for p, n := range s.rejections {
-		out = append(out, arbalest.Rejection{Event: p.Event, Hour: p.Hour, Events: n})
+// written returns the keys of what was written.
+func (s *sorter) written() (keys []arbalest.Key) {
+	for _, o := range s.objects {
+		keys = append(keys, o.Key)
 	}
-	slices.SortFunc(out, func(a, b arbalest.Rejection) int {
-		return cmp.Or(cmp.Compare(a.Event, b.Event), cmp.Compare(a.Hour, b.Hour))
-	})
-	return out
+	return keys
 }

@@ -17,7 +17,8 @@ type journey struct {
 	time     time.Time
 	segments []arbalest.Key
 	events   []arbalest.EventName
-	moves    arbalest.Key // of a compaction
+	moves    arbalest.Key // of a compaction or an erasure
+	erasure  arbalest.Seq // the newest one, up to this commit
 }
 
 // maxJourneys bounds what Track remembers, and how far back it looks.
@@ -120,7 +121,10 @@ func (l *Lake) journey(ctx context.Context, seq arbalest.Seq) (journey, error) {
 }
 
 func (l *Lake) remember(c arbalest.Commit) journey {
-	j := journey{time: c.Time, segments: c.Segments, moves: c.Moves}
+	j := journey{time: c.Time, segments: c.Segments, moves: c.Moves, erasure: c.Erasure}
+	if c.Kind == arbalest.KindErase {
+		j.erasure = c.Seq
+	}
 	for _, o := range c.Objects {
 		// Objects of one flush are ordered by event.
 		if n := len(j.events); n == 0 || j.events[n-1] != o.Event {

@@ -9,7 +9,7 @@ import (
 
 // A Book is what became of the events of one name and hour, of those that the
 // journal has seen: Received = Stored + Rejected, and Stored = Loaded + Repeats
-// + Errors. Conflicts are among the repeats.
+// + Errors + Erased. Conflicts are among the repeats.
 type Book struct {
 	Event    arbalest.EventName
 	Hour     arbalest.Hour

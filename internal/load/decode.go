@@ -229,7 +229,7 @@ func (r *reader) asStored(index int32, stored lake.Stored, lines, size int64) er
 	if lines != stored.Events || size != stored.Bytes {
 		return fmt.Errorf("%w: commit %d: %s should have %d lines and %d bytes, it has %d and %d", arbalest.ErrCorrupt, o.Commit, o.Key, stored.Events, stored.Bytes, lines, size)
 	}
-	o.Repeats = int64(len(stored.Repeats))
+	o.Repeats, o.Erased = int64(len(stored.Repeats)), stored.Gone()
 	return nil
 }
 

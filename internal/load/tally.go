@@ -22,7 +22,7 @@ func NewTally(tb *TableBatch) (*Tally, error) {
 	}
 	t := &Tally{Objects: make([]Counts, len(tb.Objects))}
 	for i, o := range tb.Objects {
-		t.Objects[i] = Counts{Stored: o.Events, Repeats: o.Repeats}
+		t.Objects[i] = Counts{Stored: o.Events, Repeats: o.Repeats, Erased: o.Erased}
 	}
 	for _, c := range tb.Chunks {
 		for _, e := range c.Errors {

@@ -75,8 +75,8 @@ type ObjectRef struct {
 	Commit arbalest.Seq
 	arbalest.Object
 	// Repeats is how many of its events compaction has left out: they repeat
-	// others of their hour.
-	Repeats int64
+	// others of their hour. Erased is how many were erased before they were loaded.
+	Repeats, Erased int64
 }
 
 // A TableBatch is what one transaction adds to one table.
@@ -141,13 +141,14 @@ type CommitRejection struct {
 }
 
 // Counts are what became of a batch's events: Stored = Loaded + Repeats +
-// Errors. Conflicts are among the repeats.
+// Errors + Erased. Conflicts are among the repeats.
 type Counts struct {
 	Stored    int64 `json:"stored"`
 	Loaded    int64 `json:"loaded"`
 	Repeats   int64 `json:"repeats"`
 	Conflicts int64 `json:"conflicts"`
 	Errors    int64 `json:"errors"`
+	Erased    int64 `json:"erased,omitempty"`
 }
 
 // A TableError is an error of Load that is one table's alone, so that the same
@@ -169,6 +170,7 @@ func (c *Counts) Add(d Counts) {
 	c.Repeats += d.Repeats
 	c.Conflicts += d.Conflicts
 	c.Errors += d.Errors
+	c.Erased += d.Erased
 }
 
 // A Warehouse is the SQL engine that tables live in.
