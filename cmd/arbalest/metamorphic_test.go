@@ -115,12 +115,13 @@ func replay(t *testing.T, seed uint64, picks []int, log func(string, ...any)) (d
 		r := rand.New(rand.NewPCG(seed, uint64(pick)))
 		op := choose(r, operations)
 		w.did = op.name
-		log("%d: %s", pick, op.name)
+		begun := time.Now()
 		err := op.do(w, r)
 		if err == nil && r.IntN(3) == 0 {
 			err = w.check()
 		}
 		done++
+		log("%d: %s (%.1f s)", pick, w.did, time.Since(begun).Seconds())
 		if err != nil {
 			return done, fmt.Errorf("%s: %w", w.did, err)
 		}
@@ -184,7 +185,7 @@ var breakable = []operation{
 		return err
 	}},
 	{"sync", 4, func(w *world, r *rand.Rand) error { return w.sync() }},
-	{"compact", 4, (*world).compact},
+	{"compact", 5, (*world).compact},
 	{"rebuild", 3, (*world).rebuild},
 	{"copy", 1, (*world).copies},
 }
@@ -414,7 +415,7 @@ func (w *world) sendAgain() error {
 }
 
 func (w *world) closed(r *rand.Rand) arbalest.Hour {
-	return arbalest.HourOf(w.now) + arbalest.Hour(r.IntN(24*8)-24*5)
+	return arbalest.HourOf(w.now) + arbalest.Hour(r.IntN(24*5)-24*2)
 }
 
 // compact merges what is closed at some time, wholly or one commit's worth.
@@ -570,7 +571,12 @@ func (w *world) atOnce(r *rand.Rand) error {
 
 // breaks has an operation fail half-way, or the whole process die.
 func (w *world) breaks(r *rand.Rand) error {
-	op := choose(r, breakable)
+	op := breakable[r.IntN(len(breakable))]
+	if r.IntN(3) > 0 { // so that there is something to do
+		if err := w.captures(r); err != nil {
+			return err
+		}
+	}
 	whole, store := w.ctx, w.store
 	ctx, cancel := context.WithCancel(whole)
 	defer cancel()
@@ -582,7 +588,9 @@ func (w *world) breaks(r *rand.Rand) error {
 	if err != nil && !isOurs(err) {
 		return err
 	}
-	if err != nil && (w.engine == nil || r.IntN(3) > 0) {
+	if err == nil {
+		w.did += ", and done all the same"
+	} else if w.engine == nil || r.IntN(3) > 0 {
 		w.did += ", and a kill after it"
 		if err := w.kill(); err != nil {
 			return err
@@ -619,7 +627,7 @@ func isOurs(err error) bool {
 func (s *shaky) arm(r *rand.Rand, cancel func()) (what string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	nth := 1 + r.IntN([]int{4, 40}[r.IntN(2)])
+	nth := 1 + r.IntN([]int{3, 10, 40}[r.IntN(3)])
 	s.steps = nth
 	switch kind := r.IntN(6); kind {
 	case 0:
@@ -630,11 +638,11 @@ func (s *shaky) arm(r *rand.Rand, cancel func()) (what string) {
 		return fmt.Sprintf("no disk from its operation %d on", nth)
 	default:
 		f := blobtest.Fault{
-			Op: []blobtest.Op{"", blobtest.OpGet, blobtest.OpPut, blobtest.OpCreate, blobtest.OpList, blobtest.OpDelete}[r.IntN(6)], Nth: nth, Err: errFault,
+			Op: []blobtest.Op{"", "", "", blobtest.OpPut, blobtest.OpCreate, blobtest.OpDelete}[r.IntN(6)], Nth: nth, Err: errFault,
 			Kind: []blobtest.Kind{blobtest.Error, blobtest.LostReply, blobtest.Torn, blobtest.Crash}[kind-2],
 		}
 		s.faulty, s.strike = blobtest.Faulty(s.base, f), nil
-		return fmt.Sprintf("%s %d %s", f.Op, nth, []string{"failing", "without a reply", "torn", "the last before a crash"}[kind-2])
+		return fmt.Sprintf("%s %d %s", cmp.Or(f.Op, "operation"), nth, []string{"failing", "without a reply", "torn", "the last before a crash"}[kind-2])
 	}
 }
 
