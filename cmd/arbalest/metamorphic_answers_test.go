@@ -122,6 +122,17 @@ func (l *plainList) answers(ctx context.Context, e *engine) error {
 	if err := sameSet(ctx, e, "conflicts", j.conflicts, `SELECT t.event, event_id, event_time, kept_hash, other_hash FROM arbalest.conflicts JOIN arbalest.tables t USING (table_name)`); err != nil {
 		return err
 	}
+	listed := `SELECT table_name, sum(conflicts), (SELECT count(*) FROM arbalest.conflicts c WHERE c.table_name = j.table_name), sum(errors), (SELECT count(*) FROM arbalest.load_errors e WHERE e.table_name = j.table_name AND NOT loaded)
+FROM arbalest.journal j GROUP BY table_name`
+	err = e.database.Query(ctx, listed, func(v []any) error {
+		if fmt.Sprint(v[1]) != fmt.Sprint(v[2]) || fmt.Sprint(v[3]) != fmt.Sprint(v[4]) {
+			return fmt.Errorf("the journal of %v counts %v conflicts and %v errors, and %v and %v are listed", v[0], v[1], v[3], v[2], v[4])
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
 	return l.balance(ctx, e, j)
 }
 

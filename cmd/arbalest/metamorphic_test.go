@@ -171,6 +171,7 @@ var operations = append([]operation{
 	{"kill", 2, func(w *world, r *rand.Rand) error { return w.kill() }},
 	{"drop the warehouse", 1, (*world).dropWarehouse},
 	{"another warehouse", 1, (*world).another},
+	{"verify", 3, (*world).verifies},
 	{"break", 12, (*world).breaks},
 	{"all at once", 2, (*world).atOnce},
 }, breakable...)
@@ -327,12 +328,39 @@ func (w *world) agrees(e *engine) error {
 	if err := w.list.answers(w.ctx, e); err != nil {
 		return err
 	}
+	return w.verify(e)
+}
+
+func (w *world) verify(e *engine) error {
 	report, err := e.Verify(w.ctx, verifyRequest{Content: true}, func(progress) {})
 	if err == nil {
 		err = report.Err()
 	}
 	if err != nil {
 		return fmt.Errorf("verify: %w", err)
+	}
+	return nil
+}
+
+// verifies compares store and warehouse as they are, and holds that the books have
+// all that was captured, wherever it is.
+func (w *world) verifies(r *rand.Rand) error {
+	if err := w.verify(w.engine); err != nil {
+		return err
+	}
+	s, err := w.engine.Status(w.ctx)
+	if err != nil {
+		return err
+	}
+	received, doubts := int64(0), w.list.doubts
+	for _, b := range s.Books {
+		received += b.Received
+	}
+	for _, n := range w.list.doubted {
+		doubts += n
+	}
+	if want := int64(len(w.list.events)) + w.list.rejected; !s.Balanced || received < want || received > want+doubts {
+		return fmt.Errorf("status: balanced %t, %d received, want %d and at most %d more", s.Balanced, received, want, doubts)
 	}
 	return nil
 }
