@@ -114,13 +114,16 @@ func (c *comparison) share(ctx context.Context, objects []arbalest.Object, share
 	var x *expectation
 	for more := true; more; {
 		x = newExpectation(share, shares, c.report.Stored)
+		err := c.unloaded(ctx, x.refuse)
+		if err != nil {
+			return err
+		}
 		if share == 0 {
 			clear(c.hours)
 		}
 		if c.content != nil {
 			c.content.begin()
 		}
-		var err error
 		if more, err = c.read(ctx, objects, x); err != nil {
 			return err
 		}
@@ -163,7 +166,7 @@ func (c *comparison) read(ctx context.Context, objects []arbalest.Object, x *exp
 				more = c.widen(o.Hour) || more
 			}
 			id := l.UnquoteID()
-			if of := identityOf(id); !x.mine(of) || !x.add(of, e) {
+			if of := identityOf(id); !x.mine(of) || !x.add(id, of, e) {
 				return nil
 			}
 			if e.ByReceipt && nearCold {
@@ -364,9 +367,40 @@ func (p *pending) has(r load.Row) bool {
 	return p.whole[h-(h%24+24)%24] || p.forgotten.HasID([]byte(p.event), r.ID)
 }
 
+// unloaded visits the load errors of events that are not in the table.
+func (c *comparison) unloaded(ctx context.Context, visit func(id string, time int64)) error {
+	if c.table.Name == "" {
+		return nil
+	}
+	return c.warehouse.Unloaded(ctx, c.table.Name, func(id string, time int64) error {
+		visit(id, time)
+		return nil
+	})
+}
+
+// settle decides of events in doubt, now that it is known what the table has.
+func (c *comparison) settle(x *expectation) {
+	isThere := func(k kept) bool { return k.rows > 0 || !c.compares(arbalest.HourOfMicro(k.time)) }
+	for _, i := range slices.Sorted(maps.Keys(x.doubts)) {
+		e := &x.events[i]
+		hour := arbalest.HourOfMicro(e.time)
+		switch {
+		case !c.compares(hour) || !x.repeats(i, isThere):
+		case e.rows > 0:
+			c.differs(Duplicate, hour, "", fmt.Sprintf("an event of %s with hash %016x is in the table, and another that it repeats", time.UnixMicro(e.time).UTC().Format(arbalest.TimeLayout), e.hash))
+		default:
+			e.rows = -1
+			h := c.hour(hour)
+			h.Events--
+			h.IDs -= x.doubts[i].sum
+		}
+	}
+}
+
 // missing looks for what is expected and was not found among the load errors.
 func (c *comparison) missing(ctx context.Context, x *expectation) error {
-	err := c.warehouse.Unloaded(ctx, c.table.Name, func(id string, time int64) error {
+	c.settle(x)
+	err := c.unloaded(ctx, func(id string, time int64) {
 		for i := x.first[identityOf(id)]; i != 0; i = x.events[i-1].next {
 			if e := &x.events[i-1]; e.time == time && e.rows == 0 {
 				e.rows = -1
@@ -377,7 +411,6 @@ func (c *comparison) missing(ctx context.Context, x *expectation) error {
 				}
 			}
 		}
-		return nil
 	})
 	if err != nil {
 		return err
