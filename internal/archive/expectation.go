@@ -3,6 +3,7 @@ package archive
 import (
 	"github.com/zeebo/xxh3"
 
+	"arbalest"
 	"arbalest/internal/load"
 )
 
@@ -66,6 +67,16 @@ func (x *expectation) refuse(id string, time int64) {
 	if of := identityOf(id); x.mine(of) {
 		x.refused[refusal{of, time}] = true
 	}
+}
+
+// find returns which event a row is of, or -1.
+func (x *expectation) find(r load.Row) int32 {
+	for i := x.first[identityOf(r.ID)]; i != 0; i = x.events[i-1].next {
+		if e := &x.events[i-1]; e.time == r.Time && string(arbalest.AppendHash(nil, e.hash)) == r.Hash {
+			return i - 1
+		}
+	}
+	return -1
 }
 
 // add takes one stored event, in log order, and says whether it is the last of

@@ -32,8 +32,8 @@ type comparison struct {
 	suspect []suspect
 	cold    map[arbalest.Hour]bool // of which an object is frozen: they are not compared
 	pending pending
-	content *content               // nil if values are not compared
-	whole   []byte                 // properties of a line
+	content *content // nil if values are not compared
+	whole   []byte   // properties of a line
 }
 
 // A suspect is an object that is not what its commit says, which may be wrong.
@@ -252,21 +252,20 @@ func (c *comparison) widen(h arbalest.Hour) (more bool) {
 	return more
 }
 
-// rows looks for every row of the table in what is expected.
+// rows looks for every row of the table, and for those that left it, in what is
+// expected. Values are those of rows that are in the table.
 func (c *comparison) rows(ctx context.Context, x *expectation) error {
 	for _, s := range c.spans() {
-		var err error
-		if c.content != nil {
+		err := c.warehouse.Rows(ctx, c.table.Name, s.From, s.To, func(r load.Row) error {
+			c.row(x, r)
+			return nil
+		})
+		if err == nil && c.content != nil {
 			err = c.content.rows(ctx, s, func(r load.Row, values []any) {
-				if i := c.row(x, r); i >= 0 {
+				if i := x.find(r); i >= 0 {
 					c.report.Compared++
 					c.content.compare(i, values)
 				}
-			})
-		} else {
-			err = c.warehouse.Rows(ctx, c.table.Name, s.From, s.To, func(r load.Row) error {
-				c.row(x, r)
-				return nil
 			})
 		}
 		if err != nil {
@@ -292,38 +291,37 @@ func (c *comparison) spans() []load.Span {
 	return spans
 }
 
-// row looks for a row in what is expected, and returns which event it is of, or -1.
-func (c *comparison) row(x *expectation, r load.Row) int32 {
+// row looks for a row in what is expected.
+func (c *comparison) row(x *expectation, r load.Row) {
 	id := identityOf(r.ID)
 	if !x.mine(id) {
-		return -1
+		return
 	}
-	hour := arbalest.HourOfMicro(r.Time)
+	hour, where := arbalest.HourOfMicro(r.Time), "in the table"
+	if r.Left {
+		where = "among what left the table"
+	}
 	h := c.hour(hour)
 	first := x.first[id]
 	if first == 0 && c.pending.has(r) {
-		return -1
+		return
 	}
 	h.Rows++
-	for i := first; i != 0; i = x.events[i-1].next {
-		e := &x.events[i-1]
-		if e.time != r.Time || string(arbalest.AppendHash(nil, e.hash)) != r.Hash {
-			continue
-		}
+	if i := x.find(r); i >= 0 {
+		e := &x.events[i]
 		h.RowIDs += sumOf(r.ID, e.time, e.hash)
 		if e.rows++; e.rows > 1 {
-			c.differs(Duplicate, hour, r.ID, fmt.Sprintf("event %s is in the table more than once", r.ID))
+			c.differs(Duplicate, hour, r.ID, fmt.Sprintf("event %s is in the table, or left it, more than once", r.ID))
 		}
-		return i - 1
+		return
 	}
 	h.RowIDs += sumOf(r.ID, r.Time, xxh3.HashString(r.Hash))
 	if first == 0 {
-		c.differs(Extra, hour, r.ID, fmt.Sprintf("event %s is in the table and not in the store", r.ID))
-		return -1
+		c.differs(Extra, hour, r.ID, fmt.Sprintf("event %s is %s and not in the store", r.ID, where))
+		return
 	}
 	x.events[first-1].rows++
-	c.differs(Changed, hour, r.ID, fmt.Sprintf("event %s is in the table with hash %s at %s, which no stored event of that id has", r.ID, r.Hash, time.UnixMicro(r.Time).UTC().Format(arbalest.TimeLayout)))
-	return -1
+	c.differs(Changed, hour, r.ID, fmt.Sprintf("event %s is %s with hash %s at %s, which no stored event of that id has", r.ID, where, r.Hash, time.UnixMicro(r.Time).UTC().Format(arbalest.TimeLayout)))
 }
 
 // A pending is what erasures erased that the warehouse has not come to: their rows

@@ -22,7 +22,8 @@ import (
 type Warehouse interface {
 	Progress(ctx context.Context) (load.Progress, error)
 	// Rows yields the identity of every row of a table with event_time in
-	// [from, to), in microseconds. A table that does not exist has none.
+	// [from, to), in microseconds, and of those that left it. A table that does not
+	// exist has none.
 	Rows(ctx context.Context, table string, from, to int64, visit func(load.Row) error) error
 	// Unloaded yields the id and time (microseconds) of every event that is
 	// recorded as a load error and is not in the table.

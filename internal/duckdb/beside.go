@@ -13,6 +13,15 @@ import (
 // bookedTables are the books that have rows of tables.
 var bookedTables = [...]string{"journal", "load_errors", "conflicts", "tables"}
 
+// tableBooks are the books of live tables: those, and what is known of what left.
+func tableBooks() []string {
+	books := bookedTables[:]
+	for _, l := range load.TierBooks() {
+		books = append(books, l.Table)
+	}
+	return books
+}
+
 // A shadow is the tables that are made beside the live ones. They are in schema main
 // under names of their own (load.BesidePrefix), and their books in schema arbalest
 // (besideBooks), of which cursor's first row has the plan as its event. Their
@@ -26,7 +35,7 @@ func (s shadow) Progress(ctx context.Context) (load.Progress, error) {
 		return load.Progress{}, fmt.Errorf("read cursor: %w", loadError(ctx, err))
 	}
 	defer conn.Close()
-	tx := &transaction{ctx, ctx.Err, conn, besideBooks}
+	tx := &transaction{ctx, ctx.Err, conn, besideBooks, s.w.warm}
 	if err := tx.holdsBooks(); err != nil {
 		return load.Progress{}, err
 	}
@@ -100,6 +109,10 @@ func (w *Warehouse) Swap(ctx context.Context, part load.Part, tables ...string) 
 		if err != nil {
 			return err
 		}
+		before, err := tx.relations()
+		if err != nil {
+			return err
+		}
 		next := load.Progress{Cursor: have.Cursor, Stalled: maps.Clone(have.Stalled)}
 		if len(tables) == 0 {
 			if err := tx.clear(have); err != nil {
@@ -116,6 +129,11 @@ func (w *Warehouse) Swap(ctx context.Context, part load.Part, tables ...string) 
 		for _, table := range made {
 			if err := tx.exec(fmt.Sprintf("ALTER TABLE %s RENAME TO %s", tableName(load.BesidePrefix+table), ident(table))); err != nil {
 				return fmt.Errorf("replace %s: %w", table, err)
+			}
+			if before[table+allSuffix].isOurs() {
+				if err := tx.showAll(table); err != nil {
+					return fmt.Errorf("replace %s: %w", table, err)
+				}
 			}
 		}
 		for _, book := range bookedTables {

@@ -8,8 +8,13 @@ import (
 	"arbalest"
 )
 
-// booksFormat is the version of schema arbalest that this program writes.
-const booksFormat = 1
+// booksFormat is the newest version of schema arbalest that this program knows. One that
+// no rows left is of the first: programs that know only that would load repeats of
+// what left.
+const (
+	firstFormat = 1
+	booksFormat = 2
+)
 
 // besideBooks is what the names of books begin with that are of tables beside the
 // live ones.
@@ -53,8 +58,9 @@ var (
 // makeBooks makes schema arbalest if it is not there, with a zero cursor. The
 // error wraps arbalest.ErrNewer if a newer arbalest made it.
 func (w *Warehouse) makeBooks(ctx context.Context) error {
-	var made bool
-	err := w.writer.QueryRowContext(ctx, `SELECT count(*) > 0 FROM duckdb_tables() WHERE database_name = current_database() AND schema_name = 'arbalest' AND table_name = 'format'`).Scan(&made)
+	var made, whole bool
+	err := w.writer.QueryRowContext(ctx, `SELECT count(*) FILTER (table_name = 'format') > 0, count(*) FILTER (table_name = 'held') > 0
+		FROM duckdb_tables() WHERE database_name = current_database() AND schema_name = 'arbalest'`).Scan(&made, &whole)
 	if err != nil {
 		return fmt.Errorf("read warehouse's format: %w", storageError(err))
 	}
@@ -66,15 +72,20 @@ func (w *Warehouse) makeBooks(ctx context.Context) error {
 		if version > booksFormat {
 			return fmt.Errorf("%w: warehouse %s has format %d, and this program knows up to %d", arbalest.ErrNewer, w.path, version, booksFormat)
 		}
-		return nil
+		if whole {
+			return nil
+		}
 	}
 	return w.transact(ctx, func(tx *transaction) error {
-		for _, statement := range slices.Concat(schemaBegin, bookTables(""), []string{schemaEnd}) {
+		for _, statement := range slices.Concat(schemaBegin, bookTables(""), tierBooks(), []string{schemaEnd}) {
 			if err := tx.exec(statement); err != nil {
 				return err
 			}
 		}
-		if err := tx.exec(fmt.Sprintf(`INSERT INTO arbalest.format VALUES (%d)`, booksFormat)); err != nil {
+		if made { // by a program that knew no tiers
+			return nil
+		}
+		if err := tx.exec(fmt.Sprintf(`INSERT INTO arbalest.format VALUES (%d)`, firstFormat)); err != nil {
 			return err
 		}
 		return tx.exec(`INSERT INTO arbalest.cursor VALUES (NULL, 0, 0, NULL, NULL, NULL)`)

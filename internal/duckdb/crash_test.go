@@ -265,3 +265,103 @@ func TestRebuildInChild(t *testing.T) {
 		}
 	}
 }
+
+// TestInvariant2LeavesKilled kills a process that loads days and makes them leave, at
+// random moments, and holds that all rows are there once: in the table, or among the
+// identities and in the view.
+func TestInvariant2LeavesKilled(t *testing.T) {
+	dir := t.TempDir()
+	random := rand.New(rand.NewPCG(rand.Uint64(), 0))
+	left := 0
+	for round := range 6 {
+		c := child(t, "TestLeaveInChild", "LEAVE_IN="+dir)
+		out, err := c.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		for lines := bufio.NewScanner(out); lines.Scan() && !strings.Contains(lines.Text(), "leaving"); {
+		}
+		time.Sleep(time.Duration(random.IntN([]int{30, 1000}[round%2])) * time.Millisecond)
+		if err := c.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		_ = c.Wait() // killed
+		w := mustOpen(t, filepath.Join(dir, "w.duckdb"), Options{Warm: dir})
+		p, err := w.Progress(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := mustQuery(t, w, `SELECT (SELECT count(*) FROM crashed_all), (SELECT count(DISTINCT v) FROM crashed_all), (SELECT count(*) FROM (SELECT event_id FROM arbalest.archived UNION SELECT event_id FROM crashed)),
+			(SELECT count(*) FROM crashed) + (SELECT count(*) FROM arbalest.archived), (SELECT count(*) FROM arbalest.archived) - (SELECT coalesce(sum(left_rows), 0)::BIGINT FROM arbalest.days), (SELECT count(*) FROM arbalest.days) FROM arbalest.format`)[0]
+		n := int(p.Commit) * leaveRows
+		if want := fmt.Sprintf("[%d %d %d %d 0 %s]", n, n, n, n, got[5]); fmt.Sprint(got) != want {
+			t.Errorf("round %d: warehouse has %s, want %s", round, got, want)
+		}
+		fmt.Sscan(got[5], &left)
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if t.Logf("%d days left", left); left == 0 {
+		t.Error("no day left")
+	}
+}
+
+// leaveRows is how many rows a day has that leaves in the crash test.
+const leaveRows = 5000
+
+// TestLeaveInChild is TestInvariant2LeavesKilled's process: it loads days and has them
+// leave until it is killed.
+func TestLeaveInChild(t *testing.T) {
+	dir := os.Getenv("LEAVE_IN")
+	if dir == "" {
+		t.Skip("for TestInvariant2LeavesKilled")
+	}
+	w := mustOpen(t, filepath.Join(dir, "w.duckdb"), Options{Warm: dir})
+	p, err := w.Progress(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	table := warehousetest.Declared("crashed", warehousetest.Col("v", "VARCHAR(MAX)"))
+	rowsOf := func(commit arbalest.Seq) []warehousetest.Row {
+		rows := make([]warehousetest.Row, leaveRows)
+		at := time.Date(2015, 8, 18+int(commit), 6, 0, 0, 0, time.UTC).Format(time.RFC3339)
+		for i := range rows {
+			id := fmt.Sprintf("%d-%d", commit, i)
+			rows[i] = warehousetest.Row{ID: id, Time: at, Values: []any{id + " and more text"}}
+		}
+		return rows
+	}
+	for commit := p.Commit + 1; ; commit++ {
+		rows := rowsOf(commit)
+		mustLoad(t, w, commit, warehousetest.Batch(table, 8000, warehousetest.Object{Commit: commit, Rows: rows}))
+		if commit == 1 {
+			if err := w.ShowAll(t.Context(), "crashed"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		days, err := w.Days(t.Context(), "crashed", warehousetest.Day("2100-01-01"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range days {
+			if d.Hot == 0 {
+				continue
+			}
+			key := arbalest.Key(fmt.Sprintf("_warm/crashed/day=%s/1.parquet", d.Day.Time().Format(time.DateOnly)))
+			path := filepath.Join(dir, string(key))
+			if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			of := arbalest.Seq(d.Day.Time().Sub(time.Date(2015, 8, 18, 0, 0, 0, 0, time.UTC)) / (24 * time.Hour))
+			bytes := exportTo(t, path, table, rowsOf(of)...)
+			fmt.Println("leaving")
+			if err := w.Leave(t.Context(), load.Departure{Table: "crashed", Day: d.Day, Hot: d.Hot, Warm: load.Warm{Key: key, Bytes: bytes, Columns: "v"}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}

@@ -57,11 +57,11 @@ func (tx *databaseTx) Exec(ctx context.Context, sql string, args ...any) (int64,
 }
 
 // isForbidden says of a statement that a transaction's holder may not run it:
-// it ends the transaction, or changes what all that use the writer find.
+// it ends the transaction, changes what all that use the writer find, or writes files.
 func isForbidden(kind mapping.StatementType) bool {
 	switch kind {
 	case mapping.StatementTypeTransaction, mapping.StatementTypeAttach, mapping.StatementTypeDetach, mapping.StatementTypeSet, mapping.StatementTypeLoad,
-		mapping.StatementTypePragma, mapping.StatementTypePrepare, mapping.StatementTypeExecute, mapping.StatementTypeExport:
+		mapping.StatementTypePragma, mapping.StatementTypePrepare, mapping.StatementTypeExecute, mapping.StatementTypeExport, mapping.StatementTypeCopy:
 		return true
 	}
 	return false
@@ -74,6 +74,11 @@ func (tx *databaseTx) execute(ctx context.Context, sql string, args []any) (rows
 	}
 	if isForbidden(kind) {
 		return 0, fmt.Errorf("%w: this statement is not for a transaction: %.60s", arbalest.ErrInvalid, sql)
+	}
+	if kind == mapping.StatementTypeExplain {
+		if err := checkCopy(sql); err != nil {
+			return 0, err
+		}
 	}
 	s, err := openStream(ctx, tx.conn, sql, args...)
 	if err != nil {

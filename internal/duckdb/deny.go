@@ -2,6 +2,7 @@ package duckdb
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -47,6 +48,27 @@ func checkCalls(sql string) error {
 		}
 	}
 	return nil
+}
+
+// checkExport refuses what may be EXPORT DATABASE, before DuckDB looks at it: it makes
+// the directory then. The error wraps arbalest.ErrInvalid.
+func checkExport(sql string) error { return checkWords(sql, "export", "database") }
+
+// checkCopy refuses EXPLAIN of what may be a COPY: EXPLAIN ANALYZE runs it, and writes
+// wherever SQL may read. The error wraps arbalest.ErrInvalid.
+func checkCopy(sql string) error { return checkWords(sql, "copy") }
+
+// checkWords refuses a statement that has all of some words, in names and texts, too, so
+// that nothing depends on where DuckDB sees those begin.
+func checkWords(sql string, words ...string) error {
+	missing := slices.Clone(words)
+	for word := range strings.FieldsFuncSeq(strings.ToLower(sql), func(r rune) bool { return r >= utf8.RuneSelf || !sqltext.IsName(byte(r)) }) {
+		missing = slices.DeleteFunc(missing, func(w string) bool { return w == word })
+	}
+	if len(missing) > 0 {
+		return nil
+	}
+	return fmt.Errorf("%w: the statement may write files, which SQL does not here: it has the words %s", arbalest.ErrInvalid, strings.ToUpper(strings.Join(words, " ")))
 }
 
 // calls says whether what comes after a function's name is its arguments.

@@ -3,11 +3,16 @@ package duckdb
 import (
 	"database/sql"
 	"errors"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"arbalest"
+	"arbalest/internal/warehouse"
 )
 
 func TestCalls(t *testing.T) {
@@ -83,4 +88,101 @@ func TestFunctionsAreKnown(t *testing.T) {
 			t.Errorf("nobody has looked at %s", row[0])
 		}
 	}
+}
+
+// TestFilesAreOutOfReach holds that SQL, of queries and of pipelines, reads no file but
+// warm objects, and writes none at all.
+func TestFilesAreOutOfReach(t *testing.T) {
+	dir := t.TempDir()
+	store := filepath.Join(dir, "store")
+	warm := filepath.Join(store, "_warm")
+	put := func(path, text string) {
+		t.Helper()
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(warm+"/a.csv", "warm\n1\n")
+	for _, secret := range []string{dir + "/secret.csv", store + "/secret.csv", store + "/_warmer/secret.csv", store + "/_log/secret.csv"} {
+		put(secret, "secret\n1\n")
+	}
+	for link, to := range map[string]string{"/link.csv": dir + "/secret.csv", "/dir": dir, "/up": ".."} {
+		if err := os.Symlink(to, warm+link); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w := mustOpen(t, filepath.Join(dir, "w.duckdb"), Options{Warm: store})
+	defer w.Close()
+	if err := os.MkdirAll(filepath.Join(dir, "w.duckdb.tmp"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	exec := func(sql string) error {
+		return w.Database().Transact(t.Context(), "l", func(tx warehouse.Tx) error {
+			_, err := tx.Exec(t.Context(), sql)
+			return err
+		})
+	}
+	ask := func(sql string) error { _, err := queryAll(t, w, sql); return err }
+	if err := ask("FROM '" + warm + "/a.csv'"); err != nil {
+		t.Errorf("a warm object: %v", err)
+	}
+	for _, path := range []string{
+		dir + "/secret.csv", store + "/secret.csv", store + "/_warmer/secret.csv", store + "/_log/secret.csv", warm + "/../secret.csv", warm + "/x/../../secret.csv", warm + "//../secret.csv",
+		warm + "/../_warmer/secret.csv", warm + "/./../secret.csv", warm + "/link.csv", warm + "/dir/secret.csv", warm + "/up/secret.csv", warm + "/*/secret.csv", warm + "/../*", store + "/*/secret.csv",
+		"file://" + dir + "/secret.csv", "file://" + warm + "/../secret.csv", "file:" + warm + "/../secret.csv", "/etc/passwd",
+	} {
+		for _, from := range []string{"'%s'", "read_csv('%s')", "read_csv(['" + warm + "/a.csv', '%s'])", "read_text('%s')", "read_blob('%s')", "read_json('%s')", "read_parquet('%s')", "sniff_csv('%s')", "parquet_metadata('%s')"} {
+			sql := "SELECT * FROM " + strings.ReplaceAll(from, "%s", path)
+			for who, do := range map[string]func(string) error{"a query": ask, "a pipeline": exec, "a model": func(sql string) error { return exec("CREATE TABLE got AS " + sql) }} {
+				if err := do(sql); err == nil {
+					t.Errorf("%s: %s: %v", who, sql, err)
+				}
+			}
+		}
+	}
+	before := files(t, dir)
+	for _, to := range []string{warm + "/new", warm + "/a.csv", warm + "/dir/new", store + "/new", dir + "/w.duckdb.tmp/new", dir + "/new"} {
+		for _, sql := range []string{
+			"COPY (SELECT 1) TO '%s'", "COPY (SELECT 1) TO '%s' (FORMAT parquet)", "EXPLAIN ANALYZE COPY (SELECT 1) TO '%s'", "EXPLAIN (ANALYZE) COPY(SELECT 1)TO '%s'", "EXPLAIN ANALYZE\u00a0copy(SELECT 1)TO '%s'",
+			"EXPLAIN ANALYZE/**/CoPy arbalest.tables TO '%s'", "EXPORT DATABASE '%s'", "/* */eXport -- x\n\u00a0DATABASE warehouse TO '%s'", "PREPARE p AS EXPORT DATABASE '%s'", "ATTACH '%s' AS new", "EXPLAIN ANALYZE EXPORT DATABASE '%s'", "CREATE TABLE x AS COPY (SELECT 1) TO '%s'", "PREPARE p AS COPY (SELECT 1) TO '%s'",
+			"COPY FROM DATABASE warehouse TO '%s'", "INSTALL '%s'", "LOAD '%s'", "SET GLOBAL temp_directory = '%s'", "SET GLOBAL allowed_directories = ['%s']", "SELECT * FROM enable_logging('Query', storage = 'file', storage_path = '%s')",
+			"IMPORT DATABASE '%s'", "CREATE SECRET s (TYPE s3, PROVIDER config, SCOPE '%s')",
+		} {
+			sql = strings.ReplaceAll(sql, "%s", to)
+			for who, do := range map[string]func(string) error{"a query": ask, "a pipeline": exec} {
+				if err := do(sql); err == nil && !strings.HasPrefix(sql, "CREATE SECRET") {
+					t.Errorf("%s: %s is done", who, sql)
+				}
+			}
+		}
+	}
+	if after := files(t, dir); !maps.Equal(before, after) {
+		t.Errorf("files were %v\nand are %v", before, after)
+	}
+}
+
+// files returns the files below a directory, and what they have; of the warehouse's own
+// just the names.
+func files(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || strings.Contains(path, ".duckdb.wal") {
+			return err
+		}
+		all[path] = ""
+		if strings.HasSuffix(path, ".csv") {
+			text, err := os.ReadFile(path)
+			all[path] = string(text)
+			return err
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
 }

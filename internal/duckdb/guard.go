@@ -87,6 +87,9 @@ func (g *guest) open(ctx context.Context, query string, args ...any) (*stream, e
 // prepared lets DuckDB parse and bind what must be one statement, and gives it to
 // look. The error wraps arbalest.ErrInvalid if it is none, or look's.
 func (g *guest) prepared(query string, look func(mapping.PreparedStatement) error) error {
+	if err := checkExport(query); err != nil {
+		return err
+	}
 	text := C.CString(query)
 	defer C.free(unsafe.Pointer(text))
 	var parsed mapping.ExtractedStatements

@@ -149,7 +149,7 @@ func (l *loading) table(tb *load.TableBatch) (load.Counts, error) {
 	if err != nil {
 		return load.Counts{}, err
 	}
-	if !existed {
+	if !existed && !l.catalog.left[tb.Table.Name] {
 		l.recent.made(tb.Table.Name)
 	}
 	rows := rowsOf(tb)

@@ -39,6 +39,8 @@ const (
 // A Warehouse is an open database. Its methods may be called at once.
 type Warehouse struct {
 	path      string
+	warm      string // Options.Warm, without links
+	files     string // Options.Files, without links
 	lock      *fileLock
 	connector *duck.Connector
 	db        *sql.DB
@@ -78,6 +80,9 @@ func Open(ctx context.Context, path string, opts Options) (*Warehouse, error) {
 			return nil, err
 		}
 	}
+	if err := w.open(opts); err != nil {
+		return nil, errors.Join(err, w.lock.release())
+	}
 	w.granted = opts.QueryLimit
 	grant(w.granted)
 	if err := w.start(ctx, opts); err != nil {
@@ -104,9 +109,10 @@ func (w *Warehouse) start(ctx context.Context, opts Options) error {
 	if w.writer, err = w.db.Conn(ctx); err != nil {
 		return w.openError(err)
 	}
-	// From here on SQL can neither read files nor change settings.
+	// From here on SQL can neither read files, but for those, nor change settings.
 	for _, statement := range []string{
 		"SET GLOBAL TimeZone = 'UTC'",
+		"SET GLOBAL allowed_directories = [" + w.allowed() + "]",
 		"SET GLOBAL enable_external_access = false",
 		"SET GLOBAL lock_configuration = true",
 	} {

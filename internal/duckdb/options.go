@@ -33,6 +33,13 @@ type Options struct {
 	// Defaults to 10 GiB, or half of what is free on that disk when the warehouse
 	// is opened, if that is less.
 	TempLimit int64
+	// Warm is the directory that the keys of warm objects are relative to
+	// (load.Warm): of it SQL can read what is below _warm/. Defaults to none: there
+	// is no view <table>_all.
+	Warm string
+	// Files is the directory that Export may write to, and SQL with it: for a
+	// warehouse that nobody else uses. Defaults to none.
+	Files string
 }
 
 // minMemory is the least that loads of many columns work in.

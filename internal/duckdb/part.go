@@ -34,6 +34,7 @@ func (w *Warehouse) swapPart(ctx context.Context, tx *transaction, have load.Pro
 			_, err := l.evolve(&load.TableBatch{Table: t})
 			return err
 		},
+		Back: tx.showAgain,
 	}
 	if err := s.Swap(tables...); err != nil {
 		return err

@@ -17,7 +17,7 @@ func (w *Warehouse) Progress(ctx context.Context) (load.Progress, error) {
 		return load.Progress{}, fmt.Errorf("read cursor: %w", loadError(ctx, err))
 	}
 	defer conn.Close()
-	return (&transaction{ctx, ctx.Err, conn, ""}).progress()
+	return (&transaction{ctx, ctx.Err, conn, "", w.warm}).progress()
 }
 
 func (tx *transaction) progress() (p load.Progress, err error) {

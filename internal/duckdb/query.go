@@ -126,6 +126,11 @@ func inspect(g *guest, query string) (s statement, err error) {
 		if s.kind != mapping.StatementTypeSelect && s.kind != mapping.StatementTypeExplain {
 			return fmt.Errorf("%w: the statement does not only read: use SELECT, FROM, VALUES, SHOW, DESCRIBE, SUMMARIZE or EXPLAIN; tables are derived from events and are not written by hand", arbalest.ErrInvalid)
 		}
+		if s.kind == mapping.StatementTypeExplain {
+			if err := checkCopy(query); err != nil {
+				return err
+			}
+		}
 		for i := range mapping.NParams(stmt) {
 			s.parameters = append(s.parameters, mapping.ParamType(stmt, i+1))
 		}

@@ -39,7 +39,7 @@ type recent struct {
 	extents map[string]*extent
 }
 
-// An extent is where a table has rows: from its first to its last hour when it
+// An extent is where a table has identities: from its first to its last hour when it
 // was first asked for, and the hours that came after.
 type extent struct {
 	first, last arbalest.Hour // last < first: none
@@ -95,8 +95,8 @@ func (r *recent) drop(h *recentHour) {
 // known returns the sets of those hours of a table that it knows, and the
 // hours that it does not. An hour that has no rows yet is known without
 // looking. For a small batch it reads those hours that the last small batches
-// asked for too.
-func (r *recent) known(ctx context.Context, conn *sql.Conn, table string, hours []arbalest.Hour, rows int) (known map[arbalest.Hour]*idSet, unknown []arbalest.Hour, err error) {
+// asked for too, from the table's identities.
+func (r *recent) known(ctx context.Context, conn *sql.Conn, table, identities string, hours []arbalest.Hour, rows int) (known map[arbalest.Hour]*idSet, unknown []arbalest.Hour, err error) {
 	known = map[arbalest.Hour]*idSet{}
 	small := rows <= smallBatch
 	there, err := r.extent(ctx, conn, table)
@@ -114,7 +114,7 @@ func (r *recent) known(ctx context.Context, conn *sql.Conn, table string, hours 
 			r.hours[tableHour{table, hour}] = &recentHour{asked: r.load}
 		case h == nil:
 		case h.set == nil && small && !h.tooMany && h.asked < r.load:
-			if err := r.read(ctx, conn, table, hour, h); err != nil {
+			if err := r.read(ctx, conn, identities, hour, h); err != nil {
 				return nil, nil, err
 			}
 			fallthrough
@@ -135,13 +135,15 @@ func (r *recent) made(table string) {
 	r.extents[table] = &extent{first: 1, later: map[arbalest.Hour]bool{}}
 }
 
-// extent returns where a table has rows.
+// extent returns where a table has rows, or has had some that left it.
 func (r *recent) extent(ctx context.Context, conn *sql.Conn, table string) (*extent, error) {
 	if e := r.extents[table]; e != nil {
 		return e, nil
 	}
 	var first, last sql.NullInt64
-	err := conn.QueryRowContext(ctx, "SELECT epoch_us(min(event_time)), epoch_us(max(event_time)) FROM "+tableName(table)).Scan(&first, &last)
+	err := conn.QueryRowContext(ctx, fmt.Sprintf(`SELECT epoch_us(min(first)), epoch_us(max(last)) FROM (
+		SELECT min(event_time) AS first, max(event_time) AS last FROM %s
+		UNION ALL SELECT min(day), max(day) + INTERVAL 23 HOUR FROM arbalest.days WHERE table_name = %s)`, tableName(table), literal(table))).Scan(&first, &last)
 	if err != nil {
 		return nil, loadError(ctx, err)
 	}
@@ -153,10 +155,10 @@ func (r *recent) extent(ctx context.Context, conn *sql.Conn, table string) (*ext
 	return e, nil
 }
 
-// read reads the ids of an hour of a table into a set.
-func (r *recent) read(ctx context.Context, conn *sql.Conn, table string, hour arbalest.Hour, h *recentHour) error {
+// read reads the ids of an hour of a table's identities into a set.
+func (r *recent) read(ctx context.Context, conn *sql.Conn, identities string, hour arbalest.Hour, h *recentHour) error {
 	s, err := openStream(ctx, conn, fmt.Sprintf("SELECT event_id FROM %s WHERE event_time >= make_timestamp(%d) AND event_time < make_timestamp(%d)",
-		tableName(table), load.HourMicro(hour), load.HourMicro(hour+1)))
+		identities, load.HourMicro(hour), load.HourMicro(hour+1)))
 	if err != nil {
 		return loadError(ctx, err)
 	}

@@ -13,14 +13,15 @@ const (
 	dayMicros  = 24 * hourMicros
 )
 
-// findRepeats finds the rows of the table that rows of a batch repeat, in the
-// order of the batch, by the rule of load.Warehouse. It looks only at the
+// findRepeats finds the rows of the table, or those that left it, that rows of a batch
+// repeat, in the order of the batch, by the rule of load.Warehouse. It looks only at the
 // table's row groups of the same hours, and of the 24 hours around rows whose
 // time is that of their receipt; and at none of an hour that is known to have
 // none of the ids.
 func (l *loading) findRepeats(tb *load.TableBatch, rows batchRows) ([]load.Twin, error) {
 	hours, byReceipt := load.HoursOf(tb)
-	known, ask, err := l.recent.known(l.tx.ctx, l.tx.conn, tb.Table.Name, hours, rows.total-len(tb.Repeats))
+	of := identities(tb.Table.Name, l.catalog.left[tb.Table.Name])
+	known, ask, err := l.recent.known(l.tx.ctx, l.tx.conn, tb.Table.Name, of, hours, rows.total-len(tb.Repeats))
 	if err != nil {
 		return nil, err
 	}
@@ -48,13 +49,13 @@ func (l *loading) findRepeats(tb *load.TableBatch, rows batchRows) ([]load.Twin,
 		}
 		found = append(found, t)
 		return nil
-	}, repeatsQuery(tableName(tb.Table.Name), src.from(), load.SpansOf(ask), byReceipt))
+	}, repeatsQuery(of, src.from(), load.SpansOf(ask), byReceipt))
 	slices.SortFunc(found, func(a, b load.Twin) int { return a.Row - b.Row })
 	return found, err
 }
 
-// repeatsQuery gives the ordinal of each row that repeats one of the table, and
-// hash and time of that. Of several it is one with the same hash, else the
+// repeatsQuery gives the ordinal of each row that repeats one of the table's
+// identities, and hash and time of that. Of several it is one with the same hash, else the
 // earliest.
 func repeatsQuery(table, source string, spans []load.Span, byReceipt bool) string {
 	var there []string

@@ -47,7 +47,11 @@ func (w *Warehouse) reset(ctx context.Context, do func(*transaction) error) erro
 	defer release()
 	w.known = nil
 	w.recent.forget()
-	return w.transact(ctx, do)
+	if err := w.transact(ctx, do); err != nil {
+		return err
+	}
+	w.relieve(ctx)
+	return nil
 }
 
 // events returns the events of the tables that the warehouse has heard of: it
@@ -72,15 +76,25 @@ func (tx *transaction) events(p load.Progress) (map[string]arbalest.EventName, e
 }
 
 func (tx *transaction) resetTable(table string) error {
-	if err := tx.exec("DROP TABLE IF EXISTS " + tableName(table)); err != nil {
-		return err
-	}
-	for _, book := range bookedTables {
+	for _, book := range tableBooks() {
 		if err := tx.exec("DELETE FROM "+tx.book(book)+" WHERE table_name = ?", table); err != nil {
 			return err
 		}
 	}
-	return nil
+	return tx.dropTable(table)
+}
+
+// dropTable drops an event's table with the view that shows it. A view that has the
+// table's name itself kept it from being made.
+func (tx *transaction) dropTable(table string) error {
+	there, err := tx.relations()
+	if err != nil || there[table] == nil || there[table].isView {
+		return err
+	}
+	if err := tx.exec("DROP TABLE " + tableName(table)); err != nil {
+		return err
+	}
+	return tx.showAgain(table)
 }
 
 // clear drops all tables that Load made, and empties the books.
@@ -90,11 +104,11 @@ func (tx *transaction) clear(have load.Progress) error {
 		return err
 	}
 	for table := range events {
-		if err := tx.exec("DROP TABLE IF EXISTS " + tableName(table)); err != nil {
+		if err := tx.dropTable(table); err != nil {
 			return fmt.Errorf("reset %s: %w", table, err)
 		}
 	}
-	for _, book := range bookedTables {
+	for _, book := range tableBooks() {
 		if err := tx.exec("DELETE FROM " + tx.book(book)); err != nil {
 			return fmt.Errorf("reset %s: %w", tx.book(book), err)
 		}

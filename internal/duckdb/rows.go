@@ -10,17 +10,19 @@ import (
 )
 
 // Rows yields the identity of every row of a table with event_time in
-// [from, to), in microseconds, in no order. A table that does not exist has
-// none. An error of visit is returned as it is.
+// [from, to), in microseconds, in no order, and of those that left it. A table that
+// does not exist has none. An error of visit is returned as it is.
 func (w *Warehouse) Rows(ctx context.Context, table string, from, to int64, visit func(load.Row) error) error {
-	return w.read(ctx, fmt.Sprintf(`SELECT event_id, epoch_us(event_time), epoch_us(received_at), event_hash FROM %s
-		WHERE event_time >= make_timestamp(%d) AND event_time < make_timestamp(%d)`, tableName(table), from, to),
+	span := within(load.Span{From: from, To: to})
+	return w.read(ctx, fmt.Sprintf(`SELECT event_id, epoch_us(event_time), epoch_us(received_at), event_hash, false FROM %s WHERE %s
+		UNION ALL SELECT event_id, epoch_us(event_time), epoch_us(received_at), event_hash, true FROM arbalest.archived WHERE table_name = %s AND %[2]s`, tableName(table), span, literal(table)),
 		func(s *stream) error {
 			var r load.Row
 			r.ID, _ = s.text(0)
 			r.Time, _ = s.integer(1)
 			r.Received, _ = s.integer(2)
 			r.Hash, _ = s.text(3)
+			r.Left, _ = fixed[bool](s, 4)
 			return visit(r)
 		})
 }

@@ -9,17 +9,32 @@ import (
 	"arbalest/internal/load"
 )
 
-// tables are the columns of the tables of schema main, by name. Nothing but
-// Load and Reset changes event tables, so it is kept from one Load to the next.
+// tables are what Load must know of the tables of schema main, by name. Nothing but
+// the Warehouse changes event tables, so it is kept from one Load to the next.
 type tables struct {
-	columns map[string]map[string]arbalest.Type
+	columns   map[string]map[string]arbalest.Type
+	relations map[string]*relation
+	left      map[string]bool // those that rows have left
 }
 
 // tables reads the columns of all tables. Types that no definition has are the
 // zero Type.
 func (tx *transaction) tables() (*tables, error) {
-	t := &tables{map[string]map[string]arbalest.Type{}}
-	err := tx.each(func(scan func(...any) error) error {
+	t := &tables{columns: map[string]map[string]arbalest.Type{}, left: map[string]bool{}}
+	var err error
+	if t.relations, err = tx.relations(); err != nil {
+		return nil, err
+	}
+	err = tx.each(func(scan func(...any) error) error {
+		var table string
+		err := scan(&table)
+		t.left[table] = true
+		return err
+	}, "SELECT DISTINCT table_name FROM arbalest.days")
+	if err != nil {
+		return nil, fmt.Errorf("read which tables rows have left: %w", err)
+	}
+	err = tx.each(func(scan func(...any) error) error {
 		var table, column, kind string
 		if err := scan(&table, &column, &kind); err != nil {
 			return err
@@ -42,11 +57,15 @@ func (tx *transaction) tables() (*tables, error) {
 // needs.
 func (l *loading) evolve(tb *load.TableBatch) (existed bool, err error) {
 	table := tb.Table.Name
+	if r := l.catalog.relations[table]; r != nil && r.isView {
+		return false, fmt.Errorf("%w: %s is a view in the warehouse: give the table of %s another name, under \"table\" of the event", arbalest.ErrInvalid, table, tb.Table.Event)
+	}
 	have, existed := l.catalog.columns[table]
 	if !existed {
 		return false, l.create(&tb.Table)
 	}
-	if err := l.addColumns(table, have, tb.Table.AllColumns()); err != nil {
+	changed, err := l.addColumns(table, have, tb.Table.AllColumns())
+	if err != nil {
 		return true, err
 	}
 	for i, c := range tb.Table.AllColumns() {
@@ -57,6 +76,10 @@ func (l *loading) evolve(tb *load.TableBatch) (existed bool, err error) {
 		if err := l.widen(tb, i, c, old); err != nil {
 			return true, err
 		}
+		changed = changed || have[c.Name] != old
+	}
+	if changed && l.catalog.relations[table+allSuffix].isOurs() {
+		return true, l.tx.showAll(table)
 	}
 	return true, nil
 }
@@ -69,8 +92,8 @@ const (
 	smallTable  = 50_000 // rows
 )
 
-// addColumns adds the columns that a table has not.
-func (l *loading) addColumns(table string, have map[string]arbalest.Type, columns []arbalest.Column) error {
+// addColumns adds the columns that a table has not, and says whether there were any.
+func (l *loading) addColumns(table string, have map[string]arbalest.Type, columns []arbalest.Column) (bool, error) {
 	var added []arbalest.Column
 	for _, c := range columns {
 		if _, ok := have[c.Name]; !ok {
@@ -82,18 +105,18 @@ func (l *loading) addColumns(table string, have map[string]arbalest.Type, column
 		rows := int64(0)
 		err := l.tx.each(func(scan func(...any) error) error { return scan(&rows) }, "SELECT count(*) FROM "+tableName(table))
 		if err != nil {
-			return err
+			return false, err
 		}
 		if rows <= smallTable {
-			return l.copyWith(table, added)
+			return true, l.copyWith(table, added)
 		}
 	}
 	for _, c := range added {
 		if err := l.tx.exec(fmt.Sprintf("ALTER TABLE %s ADD COLUMN %s %s", tableName(table), ident(c.Name), sqlType(c.Type))); err != nil {
-			return fmt.Errorf("add column %s: %w", c.Name, err)
+			return false, fmt.Errorf("add column %s: %w", c.Name, err)
 		}
 	}
-	return nil
+	return len(added) > 0, nil
 }
 
 // copyWith replaces a table by a copy with more columns at its end.

@@ -16,6 +16,7 @@ type transaction struct {
 	stopped func() error    // why it should go no further
 	conn    *sql.Conn
 	books   string // what the names of its books begin with: besideBooks, or nothing
+	warm    string // where warm objects are: Warehouse.warm
 }
 
 // of returns the same transaction with other books.
@@ -32,7 +33,7 @@ func (tx *transaction) book(name string) string { return "arbalest." + tx.books 
 // a cancelled context: DuckDB commits nothing after an error, and its COMMIT
 // does not say so. The caller holds the writer.
 func (w *Warehouse) transact(ctx context.Context, do func(*transaction) error) (err error) {
-	tx := &transaction{context.WithoutCancel(ctx), ctx.Err, w.writer, ""}
+	tx := &transaction{context.WithoutCancel(ctx), ctx.Err, w.writer, "", w.warm}
 	if err := tx.exec("BEGIN TRANSACTION"); err != nil {
 		return fmt.Errorf("begin transaction: %w", err)
 	}

@@ -235,8 +235,9 @@ type Warehouse interface {
 	// arbalest.ErrUnknown if there is nothing beside.
 	Swap(ctx context.Context, part Part, tables ...string) error
 	// Rows yields the identity of every row of a table whose event_time is in
-	// [from, to), in microseconds, in no order. A table that does not exist has
-	// none. An error of visit is returned as it is.
+	// [from, to), in microseconds, in no order, and of those that left it (Tiers),
+	// all as of one time. A table that does not exist has none. An error of visit is
+	// returned as it is.
 	Rows(ctx context.Context, table string, from, to int64, visit func(Row) error) error
 }
 
@@ -255,4 +256,5 @@ type Row struct {
 	Time     int64 // microseconds
 	Received int64 // microseconds
 	Hash     string
+	Left     bool // it is not in the table any more
 }

@@ -9,8 +9,13 @@ import (
 	"arbalest/internal/load"
 )
 
-// booksFormat is the version of schema arbalest that this program writes.
-const booksFormat = 1
+// booksFormat is the newest version of schema arbalest that this program knows. One that
+// no rows left is of the first: programs that know only that would load repeats of
+// what left.
+const (
+	firstFormat = 1
+	booksFormat = 2
+)
 
 // makeBooks makes schema arbalest if it is not there, with a zero cursor. The
 // error wraps arbalest.ErrNewer if a newer arbalest made it.
@@ -20,13 +25,14 @@ func (w *Warehouse) makeBooks(ctx context.Context) error {
 	if w.made {
 		return nil
 	}
-	made, err := booksMade(ctx, w.db)
-	if err == nil && !made {
+	missing, err := w.missingBooks(ctx, w.db)
+	if err == nil && missing != nil {
 		err = w.db.Transact(ctx, loadLock, func(tx Tx) error {
-			if made, err := booksMade(ctx, tx); err != nil || made {
+			missing, err := w.missingBooks(ctx, tx)
+			if err != nil {
 				return err
 			}
-			for _, statement := range w.db.Dialect().books() {
+			for _, statement := range missing {
 				if _, err := tx.Exec(ctx, statement); err != nil {
 					return err
 				}
@@ -55,16 +61,25 @@ type querier interface {
 	Query(ctx context.Context, sql string, visit func(values []any) error, args ...any) error
 }
 
-func booksMade(ctx context.Context, q querier) (made bool, err error) {
-	err = q.Query(ctx, "SELECT count(*) FROM information_schema.tables WHERE table_schema = 'arbalest' AND table_name = 'format'", func(v []any) error {
-		n, _ := v[0].(int64)
-		made = n > 0
+// missingBooks returns the statements that make the books that are not there: all, or
+// those of what left, which programs before 30 November 2026 did not know.
+func (w *Warehouse) missingBooks(ctx context.Context, q querier) (statements []string, err error) {
+	there := map[string]bool{}
+	err = q.Query(ctx, "SELECT table_name FROM information_schema.tables WHERE table_schema = 'arbalest' AND table_name IN ('format', 'held')", func(v []any) error {
+		table, _ := v[0].(string)
+		there[table] = true
 		return nil
 	})
-	if err != nil || !made {
-		return false, err
+	d := w.db.Dialect()
+	switch {
+	case err != nil:
+		return nil, err
+	case !there["format"]:
+		return append(d.books(), d.tierBooks()...), nil
+	case !there["held"]:
+		statements = d.tierBooks()
 	}
-	return true, q.Query(ctx, "SELECT max(version) FROM arbalest.format", func(v []any) error {
+	return statements, q.Query(ctx, "SELECT max(version) FROM arbalest.format", func(v []any) error {
 		if version, _ := v[0].(int64); version > booksFormat {
 			return fmt.Errorf("%w: the warehouse has format %d, and this program knows up to %d", arbalest.ErrNewer, version, booksFormat)
 		}
@@ -90,7 +105,7 @@ CAST(sum(stored) + sum(rejected) AS BIGINT) AS received, CAST(sum(stored) AS BIG
 CAST(sum(loaded) AS BIGINT) AS loaded, CAST(sum(repeats) AS BIGINT) AS repeats, CAST(sum(conflicts) AS BIGINT) AS conflicts, CAST(sum(errors) AS BIGINT) AS errors,
 CAST(sum(stored) - sum(loaded) - sum(repeats) - sum(errors) AS BIGINT) AS not_loaded
 FROM arbalest.journal GROUP BY event, hour`,
-		fmt.Sprintf(`INSERT INTO arbalest.format (version) VALUES (%d)`, booksFormat),
+		fmt.Sprintf(`INSERT INTO arbalest.format (version) VALUES (%d)`, firstFormat),
 		`INSERT INTO arbalest.cursor (table_name, "commit", objects) VALUES (NULL, 0, 0)`)
 }
 

@@ -3,7 +3,8 @@
 // PostgreSQL's SQL (New).
 //
 // What it stores is schema arbalest: the books of loading (cursor, journal,
-// load_errors, conflicts, books, as doc/format.md lists them). The commit point
+// load_errors, conflicts, books, and archived, days and held of what left tables, as
+// doc/format.md lists them). The commit point
 // of everything is the database's own transaction.
 package warehouse
 

@@ -29,7 +29,8 @@ type Dialect struct {
 	// Define spells them, so that finding the rows of an hour of event_time reads
 	// little else. Nil is CREATE TABLE.
 	Events func(table, columns string) []string
-	// Lookup returns the query of the rows of a table that rows of a stage repeat,
+	// Lookup returns the query of the rows of a table (anything for FROM that has
+	// event_id, event_time and event_hash) that rows of a stage repeat,
 	// for stages of few rows: one that looks each up, where the other (a join
 	// with all rows of their hours) would read what is there. Columns are those
 	// of a Twin: row_place, event_hash, event_time. receipts says that rows have

@@ -27,8 +27,10 @@ const (
 type Warehouse struct {
 	db Database
 
-	mu   sync.Mutex
-	made bool // the books are there
+	mu     sync.Mutex
+	made   bool            // the books are there
+	left   map[string]bool // tables that rows have left, as of the load leftAt
+	leftAt string
 }
 
 var _ load.Warehouse = (*Warehouse)(nil)
@@ -63,6 +65,7 @@ func (w *Warehouse) load(ctx context.Context, books string, prev load.Progress, 
 	}
 	token := "load " + rand.Text()
 	var counts []load.Counts // of the attempt that came to its commit last
+	var left map[string]bool
 	err := w.db.Transact(ctx, loadLock, func(tx Tx) error {
 		if err := holdsBooks(ctx, tx, books); err != nil {
 			return err
@@ -81,8 +84,11 @@ func (w *Warehouse) load(ctx context.Context, books string, prev load.Progress, 
 		if err := l.advance(have, b.Next, token); err != nil {
 			return err
 		}
-		counts, err = l.tables(tables)
-		if err != nil {
+		if l.left, err = w.leavers(l, last); err != nil {
+			return err
+		}
+		left = l.left
+		if counts, err = l.tables(tables); err != nil {
 			return err
 		}
 		l.journal.Rejected(b.Rejected)
@@ -97,6 +103,9 @@ func (w *Warehouse) load(ctx context.Context, books string, prev load.Progress, 
 		w.forget(err)
 		return nil, fmt.Errorf("load into %s: %w", d.Name, err)
 	}
+	if books == "" {
+		w.loaded(token, left)
+	}
 	return counts, nil
 }
 
@@ -108,6 +117,7 @@ type loading struct {
 	books   string // what the names of its books begin with: besideBooks, or nothing
 	journal *load.Journal
 	columns map[string]map[string]arbalest.Type // of the tables, as the database spells their names
+	left    map[string]bool                     // those that rows have left
 	staged  int                                 // how many stages there were
 }
 
@@ -163,7 +173,7 @@ func (l *loading) table(tb *load.TableBatch) (load.Counts, error) {
 		return load.Counts{}, err
 	}
 	var twins []load.Twin
-	if existed {
+	if existed || l.left[tb.Table.Name] {
 		if twins, err = l.findRepeats(tb); err != nil {
 			return load.Counts{}, fmt.Errorf("find repeats: %w", err)
 		}

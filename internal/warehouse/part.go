@@ -49,6 +49,8 @@ type PartSwap struct {
 	Columns func(table string) (map[string]arbalest.Type, error)
 	// Evolve makes a table have all columns of a definition, as loading does.
 	Evolve func(t arbalest.Table) error
+	// Back is called when days that left a table are in it again; nil is nothing to do.
+	Back func(table string) error
 }
 
 // Swap replaces the part's hours of tables, or of all, or makes the table Into.
@@ -125,6 +127,9 @@ func (s *PartSwap) table(table string, event arbalest.EventName, t arbalest.Tabl
 	if err != nil {
 		return err
 	}
+	if err := s.back(table); err != nil {
+		return err
+	}
 	if err := s.mark(table); err != nil {
 		return fmt.Errorf("mark hours: %w", err)
 	}
@@ -135,6 +140,34 @@ func (s *PartSwap) table(table string, event arbalest.EventName, t arbalest.Tabl
 		}
 	}
 	return nil
+}
+
+// back forgets that days of the part left a table: their rows are in it again. What
+// left is known by days, so that the part must have the whole of each.
+func (s *PartSwap) back(table string) error {
+	of, had := "table_name = "+Literal(table)+" AND ", false
+	around := s.Part
+	around.From -= 23
+	err := s.Tx.Query(s.Ctx, "SELECT day FROM arbalest.days WHERE "+of+Within("day", around), func(v []any) error {
+		had = true
+		at, _ := v[0].(time.Time)
+		if day := arbalest.HourOf(at); day < s.Part.From || day+24 > s.Part.To {
+			return fmt.Errorf("%w: rows of %s have left the table %s: make all hours of that day again, or none", arbalest.ErrInvalid, at.Format(time.DateOnly), table)
+		}
+		return nil
+	})
+	if err != nil || !had {
+		return err
+	}
+	for book, column := range map[string]string{load.ArchivedBook: "event_time", load.DaysBook: "day"} {
+		if err := s.exec("DELETE FROM arbalest.%s WHERE %s%s", book, of, Within(column, s.Part)); err != nil {
+			return fmt.Errorf("forget that days left: %w", err)
+		}
+	}
+	if s.Back == nil {
+		return nil
+	}
+	return s.Back(table)
 }
 
 // rows makes a table have the columns of what is beside, and returns the statement that

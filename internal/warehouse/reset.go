@@ -74,7 +74,7 @@ func (l *loading) resetTable(table string) error {
 	if err := l.drop(table); err != nil {
 		return err
 	}
-	for _, book := range bookedTables {
+	for _, book := range tableBooks() {
 		if err := l.exec("DELETE FROM "+l.book(book)+" WHERE table_name = $1", table); err != nil {
 			return err
 		}
@@ -95,6 +95,15 @@ func (l *loading) drop(table string) error {
 // bookedTables are the books that have rows of tables.
 var bookedTables = [...]string{"journal", "load_errors", "conflicts", "tables"}
 
+// tableBooks are the books of live tables: those, and what is known of what left.
+func tableBooks() []string {
+	books := bookedTables[:]
+	for _, l := range load.TierBooks() {
+		books = append(books, l.Table)
+	}
+	return books
+}
+
 // clear drops all tables that Load made, and empties the books.
 func (l *loading) clear(have load.Progress) error {
 	events, err := l.events(have)
@@ -106,7 +115,7 @@ func (l *loading) clear(have load.Progress) error {
 			return fmt.Errorf("reset %s: %w", table, err)
 		}
 	}
-	for _, book := range bookedTables {
+	for _, book := range tableBooks() {
 		if err := l.exec("DELETE FROM " + l.book(book)); err != nil {
 			return fmt.Errorf("reset %s: %w", l.book(book), err)
 		}

@@ -11,17 +11,24 @@ import (
 )
 
 // Rows yields the identity of every row of a table with event_time in
-// [from, to), in microseconds, in no order. A table that does not exist has
-// none. An error of visit is returned as it is.
+// [from, to), in microseconds, in no order, and of those that left it. A table that
+// does not exist has none. An error of visit is returned as it is.
 func (w *Warehouse) Rows(ctx context.Context, table string, from, to int64, visit func(load.Row) error) error {
-	sql := fmt.Sprintf("SELECT event_id, event_time, received_at, event_hash FROM %s WHERE event_time >= $1 AND event_time <= $2", Qualified(eventSchema, w.db.Dialect().Cut(table)))
-	return w.read(ctx, sql, func(v []any) error {
+	const of = "SELECT event_id, event_time, received_at, event_hash, %t FROM %s e WHERE event_time >= $1 AND event_time <= $2"
+	rows := fmt.Sprintf(of, false, Qualified(eventSchema, w.db.Dialect().Cut(table)))
+	read := func(v []any) error {
 		id, _ := v[0].(string)
 		at, _ := v[1].(time.Time)
 		received, _ := v[2].(time.Time)
 		hash, _ := v[3].(string)
-		return visit(load.Row{ID: id, Time: at.UnixMicro(), Received: received.UnixMicro(), Hash: hash})
-	}, timeOf(from), timeOf(to-1))
+		left, _ := v[4].(bool)
+		return visit(load.Row{ID: id, Time: at.UnixMicro(), Received: received.UnixMicro(), Hash: hash, Left: left})
+	}
+	known, err := w.readKnown(ctx, rows+" UNION ALL "+fmt.Sprintf(of, true, archivedOf(table)), read, timeOf(from), timeOf(to-1))
+	if !known { // there is no table, or the books were made by a program that knew no tiers
+		return w.read(ctx, rows, read, timeOf(from), timeOf(to-1))
+	}
+	return err
 }
 
 // Unloaded yields the id and time (microseconds) of every event that is
@@ -98,18 +105,24 @@ func (w *Warehouse) Ask(ctx context.Context, sql string, to Sink) error {
 // read runs a query of ours and calls visit for every row. It yields nothing
 // of a table that does not exist.
 func (w *Warehouse) read(ctx context.Context, sql string, visit func([]any) error, args ...any) error {
+	_, err := w.readKnown(ctx, sql, visit, args...)
+	return err
+}
+
+// readKnown is read that says whether all tables exist.
+func (w *Warehouse) readKnown(ctx context.Context, sql string, visit func([]any) error, args ...any) (known bool, err error) {
 	var stopped error // by visit, whose error is not the database's
-	err := w.db.Query(ctx, sql, func(v []any) error {
+	err = w.db.Query(ctx, sql, func(v []any) error {
 		stopped = visit(v)
 		return stopped
 	}, args...)
 	switch {
 	case stopped != nil:
-		return stopped
+		return true, stopped
 	case errors.Is(err, arbalest.ErrUnknown):
-		return nil
+		return false, nil
 	case err != nil:
-		return fmt.Errorf("read rows: %w", err)
+		return true, fmt.Errorf("read rows: %w", err)
 	}
-	return nil
+	return true, nil
 }

@@ -77,8 +77,8 @@ const (
 	receiptHours = 49
 )
 
-// repeatsQuery gives every pair of a staged row and a row of the table that it
-// repeats, by the rule of load.Warehouse. Of the table it looks at the batch's
+// repeatsQuery gives every pair of a staged row and a row of the table, or one that
+// left it, that it repeats, by the rule of load.Warehouse. Of the table it looks at the batch's
 // own hours, and at the 24 hours around rows whose time is that of their
 // receipt. Lengths are compared because Redshift may take no account of blanks
 // at the end.
@@ -87,12 +87,21 @@ func (l *loading) repeatsQuery(table, stage string, tb *load.TableBatch, rows in
 	if receipts {
 		rows *= receiptHours
 	}
-	if l.dialect.Lookup != nil && rows <= maxLookups {
-		return l.dialect.Lookup(table, stage, receipts)
+	from := []string{table}
+	if l.left[tb.Table.Name] {
+		from = append(from, archivedOf(tb.Table.Name))
 	}
 	var there []string
-	for _, s := range load.SpansOf(hours) {
-		there = append(there, fmt.Sprintf("SELECT event_id, event_time, event_hash FROM %s WHERE event_time >= %s AND event_time <= %s", table, timeLiteral(s.From), timeLiteral(s.To-1)))
+	if l.dialect.Lookup != nil && rows <= maxLookups {
+		for _, f := range from {
+			there = append(there, l.dialect.Lookup(f, stage, receipts))
+		}
+		return strings.Join(there, "\nUNION ALL ")
+	}
+	for _, f := range from {
+		for _, s := range load.SpansOf(hours) {
+			there = append(there, fmt.Sprintf("SELECT event_id, event_time, event_hash FROM %s e WHERE %s", f, within(s)))
+		}
 	}
 	return fmt.Sprintf(`SELECT b.row_place, t.event_hash, t.event_time
 FROM %s b JOIN (%s) t ON t.event_id = b.event_id AND octet_length(t.event_id) = octet_length(b.event_id)

@@ -221,6 +221,39 @@ func (s *suite) wantPartAnswers(when string, want []string) {
 	s.wantSame(when, s.partAnswers(), want)
 }
 
+// testSwapPartLeft makes days that left a table come back.
+func testSwapPartLeft(s *suite) {
+	table := Declared("a.b", Col("n", "INTEGER"))
+	row := func(id, at string, n int) Row { return Row{ID: id, Time: "2015-08-" + at + ":00Z", Values: []any{n}} }
+	s.rows(table, row("x", "18T06:00", 1), row("y", "18T23:59", 2), row("x", "19T00:00", 3), row("x", "20T12:00", 4))
+	for _, day := range []string{"2015-08-18", "2015-08-19"} {
+		s.leave("a_b", day, "_warm/a_b/day="+day+"/1.parquet")
+	}
+	if err := s.tiers().Hold(s.Context(), "a_b", day, day+24, never.Time()); err != nil {
+		s.Fatal(err)
+	}
+	known := []string{"2015-08-18 0 2 _warm/a_b/day=2015-08-18/1.parquet 7 c held 2100-01-01", "2015-08-19 0 1 _warm/a_b/day=2015-08-19/1.parquet 7 c", "2015-08-20 1 0"}
+	s.wantDays("a_b", known...)
+	shadow := s.beside("days", load.Progress{})
+	tb := Batch(table, 10, Object{Commit: 1, Rows: []Row{row("x", "18T06:00", 1), row("y", "18T23:59", 2), row("x", "19T00:00", 3)}})
+	if _, err := shadow.Load(s.Context(), load.Progress{}, load.Batch{Tables: []load.TableBatch{tb}, Next: s.at}); err != nil {
+		s.Fatal(err)
+	}
+	for _, part := range []load.Part{{From: day + 1, To: day + 24}, {From: day, To: day + 25}, {From: day + 23, To: day + 24}} {
+		if err := s.w.Swap(s.Context(), part, "a_b"); !errors.Is(err, arbalest.ErrInvalid) || !strings.Contains(fmt.Sprint(err), "all hours of that day") {
+			s.Errorf("swap %s: %v", part, err)
+		}
+		s.wantDays("a_b", known...)
+	}
+	if err := s.w.Swap(s.Context(), load.Part{From: day, To: day + 24}, "a_b"); err != nil {
+		s.Fatal(err)
+	}
+	s.wantDays("a_b", "2015-08-18 2 0 held 2100-01-01", known[1], known[2])
+	s.wantIdentities("a_b", "x 18T06:00 00", "y 18T23:59 00", "-x 19T00:00 00", "x 20T12:00 00")
+	s.rows(table, row("y", "18T23:59", 2), row("x", "19T00:00", 3), row("z", "18T07:00", 5))
+	s.wantIdentities("a_b", "x 18T06:00 00", "y 18T23:59 00", "z 18T07:00 00", "-x 19T00:00 00", "x 20T12:00 00")
+}
+
 // testRebuildPart makes hours of random lakes again, of tables in which something
 // else is: they come out as if all had been loaded anew, though rows of other hours
 // decide which of those are repeats.
