@@ -204,11 +204,11 @@ func (r rebuildReport) print(out io.Writer, asJSON bool) error {
 		return err
 	}
 	if r.Commits == 0 && len(r.Tables) == 0 {
-		made := "tables"
+		says := "The tables that were made before are in place."
 		if r.hours != (hours{}) {
-			made = "hours" + r.hours.String()
+			says = "The store has no events of the hours" + r.hours.String() + ": nor have the tables."
 		}
-		_, err := fmt.Fprintf(out, "The %s that were made before are in place.\n", made)
+		_, err := fmt.Fprintln(out, says)
 		return err
 	}
 	return r.syncReport.print(out, false)

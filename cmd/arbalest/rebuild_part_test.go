@@ -119,7 +119,7 @@ func TestRebuildPart(t *testing.T) {
 			want("[24 3 10 0]")
 			told(rebuildRequest{hours: hoursOf("2026-01-01/23", "")}, "0 events sorted in 0 commits, 2 rows loaded into 2 tables")
 			want("[24 4 10 1]")
-			told(rebuildRequest{hours: hoursOf("", "2025-12-31")}, "The hours before 2025-12-31 00:00 that were made before are in place.")
+			told(rebuildRequest{hours: hoursOf("", "2025-12-31")}, "The store has no events of the hours before 2025-12-31 00:00: nor have the tables.")
 			want("[24 4 10 1]")
 			// Rows go into a table of their own.
 			into := rebuildRequest{hours: hoursOf("2026-01-01", "2026-01-01/02"), Tables: []string{"order"}, Into: "back"}
