@@ -77,7 +77,7 @@ amplab: tools
 	$(GO) run ./bench/amplab -scale $(SCALE)
 
 soak: build
-	ARBALEST_SOAK=$(SOAK) $(GO) test -count=1 -timeout 0 -run 'Soak|Kill|Cut' -v ./e2e ./cmd/arbalest ./pipeline
+	ARBALEST_SOAK=$(SOAK) $(GO) test -count=1 -timeout 0 -run 'Soak|Kill|Cut|Metamorphic' -v ./e2e ./cmd/arbalest ./pipeline
 
 # The SQL page's editor, of npm's packages, as one file that is committed: for whoever changes its version. Needs Node.
 codemirror:

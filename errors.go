@@ -20,6 +20,7 @@ var (
 	ErrNewer       = errors.New("written by a newer arbalest") // a format version above ours
 	ErrDiffers     = errors.New("store and warehouse differ")  // what verify says
 	ErrInUse       = errors.New("in use")                      // another process has the warehouse
+	ErrCold        = errors.New("in a cold storage class")     // it has to be thawed before it can be read
 )
 
 // An Outcome is what an error means at the edges.
@@ -44,6 +45,7 @@ var Outcomes = []Outcome{
 	{ErrInUse, 7, 409, "55006", true},
 	{ErrCorrupt, 8, 500, "XX001", false},
 	{ErrNewer, 9, 500, "0A000", false},
+	{ErrCold, 12, 409, "55000", false},
 	{ErrUnavailable, 10, 503, "58030", true},
 	{context.DeadlineExceeded, 10, 503, "57014", true},
 	{context.Canceled, 130, 503, "57014", true},

@@ -124,11 +124,15 @@ func openLake(ctx context.Context, p place, c config) (*lake.Lake, blob.Store, f
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	l, err := lake.Open(store, lake.Options{Plain: c.Compression == "none", FlushBytes: int64(c.Warehouse.Batch), CompactBytes: int64(c.Compact.Target)})
+	l, err := lakeOn(store, c)
 	if err != nil {
 		return nil, nil, nil, errors.Join(err, closeStore())
 	}
 	return l, store, closeStore, nil
+}
+
+func lakeOn(store blob.Store, c config) (*lake.Lake, error) {
+	return lake.Open(store, lake.Options{Plain: c.Compression == "none", FlushBytes: int64(c.Warehouse.Batch), CompactBytes: int64(c.Compact.Target)})
 }
 
 // Commands that do one thing and end take more memory than serve, of which it
@@ -142,17 +146,30 @@ const (
 )
 
 func openEngine(ctx context.Context, p place, c config) (*engine, error) {
+	store, closeStore, err := connect.Store(ctx, p.store(c))
+	if err != nil {
+		return nil, err
+	}
+	e, err := engineOn(ctx, p, c, store, closeStore)
+	if err != nil {
+		return nil, errors.Join(err, closeStore())
+	}
+	return e, nil
+}
+
+// engineOn opens an engine on a store that is open. Its Close closes that.
+func engineOn(ctx context.Context, p place, c config, store blob.Store, closeStore func() error) (*engine, error) {
 	tables, err := c.tables()
 	if err != nil {
 		return nil, err
 	}
-	l, store, closeStore, err := openLake(ctx, p, c)
+	l, err := lakeOn(store, c)
 	if err != nil {
 		return nil, err
 	}
 	w, err := connect.Warehouse(ctx, p.warehouse(c), store, connect.Options{Memory: int64(c.Warehouse.Memory)})
 	if err != nil {
-		return nil, errors.Join(err, closeStore())
+		return nil, err
 	}
 	opts := load.Options{BatchBytes: int64(c.Warehouse.Batch)}
 	if w.DuckDB != nil {

@@ -26,11 +26,15 @@ func (e *engine) Rebuild(ctx context.Context, q rebuildRequest, show func(progre
 	if err != nil {
 		return report, err
 	}
-	r, err := e.loader.Rebuild(ctx, events)
+	part := q.part()
+	if err := e.isFree(ctx, q.Into); err != nil {
+		return report, err
+	}
+	r, err := e.loader.Rebuild(ctx, events, part)
 	if err != nil {
 		return report, err
 	}
-	b := &rebuilding{engine: e, Rebuild: r, tables: slices.Collect(maps.Keys(events)), diff: q.Diff, keep: q.Diff && !q.Swap, show: show, byTable: map[string]int{}}
+	b := &rebuilding{engine: e, Rebuild: r, part: part, report: rebuildReport{hours: q.hours}, tables: slices.Collect(maps.Keys(events)), diff: q.Diff, keep: q.Diff && !q.Swap, show: show, byTable: map[string]int{}}
 	if err := b.measure(ctx); err != nil {
 		return report, err
 	}
@@ -55,12 +59,27 @@ func (e *engine) Rebuild(ctx context.Context, q rebuildRequest, show func(progre
 	return made, err
 }
 
+// isFree holds that nothing has a table's name yet. The swap holds it too, when all
+// the work is done.
+func (e *engine) isFree(ctx context.Context, table string) error {
+	taken := false
+	err := e.database.Query(ctx, "SELECT 1 FROM information_schema.tables WHERE table_name = $1", func([]any) error {
+		taken = true
+		return nil
+	}, e.database.Dialect().Cut(table))
+	if err == nil && taken {
+		err = fmt.Errorf("%w: make table %s: there is one, or a view: choose another name, or drop it", arbalest.ErrInvalid, table)
+	}
+	return err
+}
+
 // A rebuilding is one Rebuild of an engine.
 type rebuilding struct {
 	*engine
 	*load.Rebuild
 	tables         []string // nil is all
-	diff, keep     bool     // say what differs; swap nothing
+	part           load.Part
+	diff, keep     bool // say what differs; swap nothing
 	show           func(progress)
 	decoded, total int64 // events
 	report         rebuildReport
@@ -71,13 +90,13 @@ type rebuilding struct {
 // measure finds out how much there is to do, and what a rebuild before this one
 // has done of it.
 func (b *rebuilding) measure(ctx context.Context) error {
-	where := ""
+	where := " WHERE " + warehouse.Within("hour", b.part.Around())
 	if len(b.tables) > 0 {
 		names := make([]string, len(b.tables))
 		for i, t := range b.tables {
 			names[i] = warehouse.Literal(t)
 		}
-		where = " WHERE table_name IN (" + strings.Join(names, ", ") + ")"
+		where += " AND table_name IN (" + strings.Join(names, ", ") + ")"
 	}
 	for journal, n := range map[string]*int64{"journal" + where: &b.total, "rebuild_journal": &b.decoded} {
 		err := b.database.Query(ctx, "SELECT CAST(sum(stored) AS BIGINT) FROM arbalest."+journal, func(v []any) error {
@@ -108,7 +127,10 @@ func (b *rebuilding) once(ctx context.Context) error {
 	if !result.Idle {
 		return nil
 	}
-	if err = b.Ready(ctx); err == nil && b.diff {
+	if err = b.Ready(ctx); err == nil && !b.part.IsAll() {
+		err = b.recount(ctx)
+	}
+	if err == nil && b.diff {
 		b.report.Diff, err = b.compare(ctx)
 	}
 	if err == nil && !b.keep {
@@ -121,6 +143,23 @@ func (b *rebuilding) once(ctx context.Context) error {
 	b.done = err == nil
 	b.report.Swapped = b.done && !b.keep
 	return err
+}
+
+// recount counts what was made of the part alone: more was loaded.
+func (b *rebuilding) recount(ctx context.Context) error {
+	b.report.Tables, b.report.Counts = nil, load.Counts{}
+	clear(b.byTable)
+	query := fmt.Sprintf(`SELECT table_name, CAST(sum(stored) AS BIGINT), CAST(sum(loaded) AS BIGINT), CAST(sum(repeats) AS BIGINT), CAST(sum(conflicts) AS BIGINT), CAST(sum(errors) AS BIGINT)
+		FROM arbalest.rebuild_journal WHERE table_name IS NOT NULL AND %s GROUP BY table_name ORDER BY table_name`, warehouse.Within("hour", b.part))
+	return b.database.Query(ctx, query, func(v []any) error {
+		var t load.TableResult
+		t.Table, _ = v[0].(string)
+		for i, n := range []*int64{&t.Stored, &t.Loaded, &t.Repeats, &t.Conflicts, &t.Errors} {
+			*n, _ = v[1+i].(int64)
+		}
+		b.report.add(b.byTable, t)
+		return nil
+	})
 }
 
 // add adds what was loaded into a table.

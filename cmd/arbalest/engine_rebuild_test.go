@@ -171,10 +171,10 @@ func TestDryRun(t *testing.T) {
 	if got := tried(trial{}); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
-	if got := tried(trial{from: "2026-01-01/02", to: "2026-01-01T03:10:00Z"}, "order"); !strings.HasPrefix(got, "order: 1 of 2 events from 2026-01-01 02:00 before 2026-01-01 04:00 would not be loaded.\n") {
+	if got := tried(trial{hourFlags: hourFlags{from: "2026-01-01/02", to: "2026-01-01T03:10:00Z"}}, "order"); !strings.HasPrefix(got, "order: 1 of 2 events from 2026-01-01 02:00 before 2026-01-01 04:00 would not be loaded.\n") {
 		t.Errorf("of two hours: %s", got)
 	}
-	for says, flags := range map[string]trial{"go together": {dry: true}, "how long ago": {dry: true, define: file, from: "soon"}, "needed": {from: "7d"}} {
+	for says, flags := range map[string]trial{"go together": {dry: true}, "how long ago": {dry: true, define: file, hourFlags: hourFlags{from: "soon"}}, "no hour": {dry: true, define: file, hourFlags: hourFlags{from: "2026-01-02", to: "2026-01-02"}}} {
 		if _, err := flags.request(&p, nil); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%+v: %v", flags, err)
 		}

@@ -241,7 +241,7 @@ func (e *engine) Table(ctx context.Context, r tableRequest) (tableReport, error)
 	if report.Kind != "event" {
 		return report, nil
 	}
-	loads := fmt.Sprintf(`SELECT "commit", hour, stored, loaded, repeats, conflicts, errors, loaded_at FROM arbalest.journal WHERE table_name = $1 ORDER BY "commit" DESC, hour DESC LIMIT %d`, r.Limit)
+	loads := fmt.Sprintf(`SELECT "commit", hour, stored, loaded, repeats, conflicts, errors, loaded_at FROM arbalest.journal WHERE table_name = $1 AND objects > 0 ORDER BY "commit" DESC, hour DESC LIMIT %d`, r.Limit)
 	err = e.database.Query(ctx, loads, func(v []any) error {
 		l := web.TableLoad{Hour: warehouse.TimeOf(v[1]), LoadedAt: warehouse.TimeOf(v[7])}
 		l.Commit, _ = v[0].(int64)

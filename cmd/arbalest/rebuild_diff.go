@@ -12,15 +12,27 @@ import (
 	"arbalest/internal/warehouse"
 )
 
-// A rebuildRequest says which tables are made again.
+// A rebuildRequest says which tables are made again, and which hours of them.
 type rebuildRequest struct {
+	hours
 	Tables []string `json:"tables,omitempty"`
+	Into   string   `json:"into,omitempty"` // the table that is made of the rows of the one table; empty is the live one
 	Diff   bool     `json:"diff,omitempty"` // say what differs, and swap nothing
 	Swap   bool     `json:"swap,omitempty"` // but swap all the same
 }
 
+// part returns the hours that are made again; the zero Part is all.
+func (q rebuildRequest) part() load.Part {
+	if q.hours == (hours{}) && q.Into == "" {
+		return load.Part{}
+	}
+	from, to := q.span()
+	return load.Part{From: from, To: to, Into: q.Into}
+}
+
 // A rebuildReport is what a rebuild did.
 type rebuildReport struct {
+	hours
 	syncReport
 	Diff    []tableDiff `json:"diff,omitempty"`
 	Swapped bool        `json:"swapped"`
@@ -89,7 +101,7 @@ func (b *rebuilding) compareTable(ctx context.Context, table string) (tableDiff,
 	}
 	rows := [2]string{}
 	for i, name := range names {
-		rows[i] = warehouse.Qualified(schema, name)
+		rows[i] = fmt.Sprintf("(SELECT * FROM %s WHERE %s)", warehouse.Qualified(schema, name), warehouse.Within("event_time", b.part))
 		if !slices.ContainsFunc(columns, func(c columnDiff) bool { return [2]string{c.Old, c.New}[i] != "" }) {
 			rows[i] = fmt.Sprintf("(SELECT event_id, event_time FROM %s WHERE 1 = 0)", warehouse.Qualified(schema, names[1-i])) // it is not there
 		}
@@ -192,7 +204,11 @@ func (r rebuildReport) print(out io.Writer, asJSON bool) error {
 		return err
 	}
 	if r.Commits == 0 && len(r.Tables) == 0 {
-		_, err := fmt.Fprintln(out, "The tables that were made before are in place.")
+		says := "The tables that were made before are in place."
+		if r.hours != (hours{}) {
+			says = "The store has no events of the hours" + r.hours.String() + ": nor have the tables."
+		}
+		_, err := fmt.Fprintln(out, says)
 		return err
 	}
 	return r.syncReport.print(out, false)

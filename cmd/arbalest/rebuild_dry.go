@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"math"
 	"slices"
 	"time"
 
@@ -17,49 +16,30 @@ import (
 
 // A trial is what the flags of a dry run say.
 type trial struct {
-	dry              bool
-	define, from, to string
+	hourFlags
+	dry    bool
+	define string
 }
 
 func (t *trial) flags(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&t.dry, "dry-run", false, "change nothing, and say what the definitions of --define would do")
 	cmd.Flags().StringVar(&t.define, "define", "", "with --dry-run: a `FILE` of definitions")
-	cmd.Flags().StringVar(&t.from, "from", "", "with --dry-run: only hours of that event time or later: a time, a date, an hour 2026-11-22/20, or how long ago: 90m, 24h, 7d")
-	cmd.Flags().StringVar(&t.to, "to", "", "with --dry-run: only hours of earlier event time")
+	t.hourFlags.flags(cmd)
 }
 
 // A trialRequest says which definitions are tried on which events.
 type trialRequest struct {
+	hours
 	Tables []arbalest.Table `json:"tables,omitempty"`
-	From   arbalest.Hour    `json:"from"`
-	To     arbalest.Hour    `json:"to"` // exclusive
 }
-
-// Hours that every event's is between.
-const firstHour, lastHour = arbalest.Hour(math.MinInt32), arbalest.Hour(math.MaxInt32)
 
 // request reads the definitions of the tables that are named, or all.
 func (t *trial) request(p *place, names []string) (r trialRequest, err error) {
-	if t.dry != (t.define != "") || !t.dry && (t.from != "" || t.to != "") {
-		return r, usage("--dry-run, --define FILE, --from and --to go together: the first two are needed")
+	if t.dry != (t.define != "") {
+		return r, usage("--dry-run and --define FILE go together")
 	}
-	if !t.dry {
-		return r, nil
-	}
-	now := time.Now()
-	r.From, r.To = firstHour, lastHour
-	for _, end := range []struct {
-		flag, text string
-		hour       *arbalest.Hour
-		up         time.Duration
-	}{{"from", t.from, &r.From, 0}, {"to", t.to, &r.To, time.Hour - 1}} {
-		at, err := when(end.text, now)
-		if err != nil {
-			return r, usage("--%s %v", end.flag, err)
-		}
-		if !at.IsZero() {
-			*end.hour = arbalest.HourOf(at.Add(end.up))
-		}
+	if r.hours, err = t.hours(time.Now()); err != nil || !t.dry {
+		return r, err
 	}
 	c, err := readDefined(t.define)
 	if err != nil {
@@ -91,22 +71,16 @@ func (t *trial) request(p *place, names []string) (r trialRequest, err error) {
 
 // A trialReport is what definitions would do.
 type trialReport struct {
-	From   *time.Time   `json:"from,omitempty"`
-	To     *time.Time   `json:"to,omitempty"`
+	hours
 	Tables []load.Trial `json:"tables"`
 }
 
 // Try implements operator. It reads the store only, so that all else goes on.
 func (e *engine) Try(ctx context.Context, r trialRequest, show func(progress)) (trialReport, error) {
-	report := trialReport{}
-	for hour, to := range map[arbalest.Hour]**time.Time{r.From: &report.From, r.To: &report.To} {
-		if hour != firstHour && hour != lastHour {
-			at := hour.Time()
-			*to = &at
-		}
-	}
+	report := trialReport{hours: r.hours}
+	from, to := r.span()
 	var err error
-	report.Tables, err = e.loader.Try(ctx, r.Tables, r.From, r.To, func(n int64) { show(progress{Stage: "decode", Done: n, Unit: "events"}) })
+	report.Tables, err = e.loader.Try(ctx, r.Tables, from, to, func(n int64) { show(progress{Stage: "decode", Done: n, Unit: "events"}) })
 	return report, err
 }
 
@@ -123,13 +97,7 @@ func (r trialReport) print(out io.Writer, asJSON bool) error {
 	if asJSON {
 		return json.NewEncoder(out).Encode(r)
 	}
-	span := ""
-	if r.From != nil {
-		span += " from " + r.From.Format("2006-01-02 15:04")
-	}
-	if r.To != nil {
-		span += " before " + r.To.Format("2006-01-02 15:04")
-	}
+	span := r.hours
 	for _, t := range r.Tables {
 		fmt.Fprintf(out, "%s: %d of %s%s would not be loaded.\n", t.Table, t.Lost, plural(t.Events, "event"), span)
 		for _, c := range t.Columns {

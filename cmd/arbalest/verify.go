@@ -35,6 +35,9 @@ them, for each event and hour. Exits 1 and says what is wrong, and where:
            warehouse, missing or corrupt moves, damaged definitions of tables
   books    that do not balance, a journal that says otherwise
 
+Objects in a cold storage class are not looked at: they are counted and named, and
+hours that have some are not compared.
+
 It asks the store for every commit and object, and lists it, which is one request
 more for each 1,000 objects. With --sample it reads the log, the definitions and
 some partitions only, compares those whole, and lists nothing, so that it finds no
@@ -113,8 +116,15 @@ func (v verification) print(out io.Writer, asJSON bool) error {
 	if s := r.Sample; s != nil {
 		fmt.Fprintf(out, "A sample: %s of %s, with %s of %s. --seed %d chooses the same.\n", plural(s.Partitions, "partition"), thousands(s.Of), plural(s.Objects, "object"), thousands(s.OfObjects), s.Seed)
 	}
+	if f := r.Frozen; f != nil {
+		fmt.Fprintf(out, "Not looked at: %s with %s in a cold storage class, %s first. arbalest restore thaws them.\n", plural(f.Objects, "object"), plural(f.Events, "event"), f.Listed[0])
+	}
 	if len(r.Findings) == 0 {
-		_, err := fmt.Fprintln(out, "Store and warehouse agree.")
+		agree := "Store and warehouse agree."
+		if r.Frozen != nil {
+			agree = "Store and warehouse agree in all that was looked at."
+		}
+		_, err := fmt.Fprintln(out, agree)
 		return err
 	}
 	for _, t := range r.Tables {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -123,4 +124,20 @@ func tamper(ctx context.Context, w *duckdb.Warehouse, sql string) error {
 		_, err := tx.Exec(ctx, sql)
 		return err
 	})
+}
+
+// People are told what verify did not look at, and that the rest agrees.
+func TestVerifyTellsWhatIsFrozen(t *testing.T) {
+	r := archive.Report{Frozen: &archive.Frozen{Objects: 12, Events: 3400, Listed: []arbalest.Key{"user.created/2015-08-18/06/1.ndjson.zst"}}}
+	v := verification{r}
+	var out strings.Builder
+	if err := v.print(&out, false); err != nil || v.err() != nil {
+		t.Fatal(err, v.err())
+	}
+	want := `Not looked at: 12 objects with 3,400 events in a cold storage class, user.created/2015-08-18/06/1.ndjson.zst first. arbalest restore thaws them.
+Store and warehouse agree in all that was looked at.
+`
+	if !strings.HasSuffix(out.String(), want) {
+		t.Errorf("got %s", out.String())
+	}
 }

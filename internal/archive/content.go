@@ -2,6 +2,7 @@ package archive
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -199,7 +200,7 @@ func (c *content) settle(ctx context.Context, of *comparison, objects []arbalest
 			}
 			return nil
 		})
-		if err != nil && !isDamage(err) {
+		if err != nil && !isDamage(err) && !errors.Is(err, arbalest.ErrCold) {
 			return err
 		}
 	}

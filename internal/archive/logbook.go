@@ -202,7 +202,8 @@ func (b *logbook) darken(n lake.Name) {
 	}
 }
 
-// check reads an object, and finds what is wrong with it, once. bad is set by visit:
+// check reads an object, and finds what is wrong with it, once; one that is frozen is
+// noted. bad is set by visit:
 // why a line cannot be one of the object, "" if all can. Of an object that is not
 // sound, suspect says that only its commit speaks against it.
 func (v *verification) check(ctx context.Context, t *TableReport, o arbalest.Object, bad *string, visit func(line []byte) error) (sound bool, suspect *lake.Mismatch, err error) {
@@ -210,12 +211,20 @@ func (v *verification) check(ctx context.Context, t *TableReport, o arbalest.Obj
 	if err == nil {
 		return true, nil, nil
 	}
+	m, moved := v.log.moved[o.Key]
+	if errors.Is(err, arbalest.ErrCold) {
+		in := o.Key
+		if moved {
+			in = m.to.Key
+		}
+		v.freeze(o.Key, in, o.Events)
+		return false, nil, nil
+	}
 	if !isDamage(err) {
 		return false, nil, err
 	}
 	n, _ := lake.NameOf(o.Key)
 	f := Finding{Event: o.Event, Hour: o.Hour.String(), Commit: n.Seq, Object: o.Key, What: err.Error()}
-	m, moved := v.log.moved[o.Key]
 	if moved {
 		f.Kind, f.Commit, f.Object = either(err, MissingMerged, CorruptMerged), m.seq, m.to.Key
 		f.What = fmt.Sprintf("%s, which commit %d made of %d objects: %v", m.to.Key, m.seq, len(m.to.Inputs), err)

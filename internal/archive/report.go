@@ -95,6 +95,14 @@ type TableReport struct {
 	Findings map[Kind]int64     `json:"findings"`           // how many of each
 }
 
+// Frozen is what is in a cold storage class and has to be thawed to be read. It was
+// not looked at, and nothing is said of the rows that are in the same hours.
+type Frozen struct {
+	Objects int64          `json:"objects"` // of the log
+	Events  int64          `json:"events"`  // in those, by their commits
+	Listed  []arbalest.Key `json:"listed"`  // what is frozen, MaxFindings at most
+}
+
 // A Report is what a verification found.
 type Report struct {
 	Head     arbalest.Seq  `json:"head"`    // the newest commit of the log
@@ -103,6 +111,7 @@ type Report struct {
 	Listed   int64         `json:"listed"`  // objects that were looked for in the log; 0 of a sample
 	Content  bool          `json:"content"` // values were compared
 	Sample   *Sampled      `json:"sample,omitempty"`
+	Frozen   *Frozen       `json:"frozen,omitempty"` // was not looked at; nil if all could be
 	Tables   []TableReport `json:"tables"`
 	Findings []Finding     `json:"findings"` // at most MaxFindings of each kind and table
 	// Found counts all findings, listed or not, by kind.

@@ -30,6 +30,7 @@ type comparison struct {
 	beside  map[arbalest.Hour]bool // and those that are read since repeats may be in them
 	counted map[int]bool           // of a sample, the objects that were read
 	suspect []suspect
+	cold    map[arbalest.Hour]bool // of which an object is frozen: they are not compared
 	pending pending
 	content *content // nil if values are not compared
 	whole   []byte   // properties of a line
@@ -43,7 +44,7 @@ type suspect struct {
 
 // table compares one event's objects with its table.
 func (v *verification) table(ctx context.Context, event arbalest.EventName, objects *objects) error {
-	c := &comparison{verification: v, report: &TableReport{Event: event, Findings: map[Kind]int64{}}, hours: map[arbalest.Hour]*HourReport{}}
+	c := &comparison{verification: v, report: &TableReport{Event: event, Findings: map[Kind]int64{}}, hours: map[arbalest.Hour]*HourReport{}, cold: map[arbalest.Hour]bool{}}
 	if v.chosen != nil {
 		c.only, c.beside, c.counted = map[arbalest.Hour]bool{}, map[arbalest.Hour]bool{}, map[int]bool{}
 		for _, o := range objects.loaded {
@@ -113,13 +114,16 @@ func (c *comparison) share(ctx context.Context, objects []arbalest.Object, share
 	var x *expectation
 	for more := true; more; {
 		x = newExpectation(share, shares, c.report.Stored)
+		err := c.unloaded(ctx, x.refuse)
+		if err != nil {
+			return err
+		}
 		if share == 0 {
 			clear(c.hours)
 		}
 		if c.content != nil {
 			c.content.begin()
 		}
-		var err error
 		if more, err = c.read(ctx, objects, x); err != nil {
 			return err
 		}
@@ -146,7 +150,7 @@ func (c *comparison) read(ctx context.Context, objects []arbalest.Object, x *exp
 		if !c.compares(o.Hour) && !c.beside[o.Hour] {
 			continue
 		}
-		bad, number := "", int32(0)
+		bad, number, nearCold := "", int32(0), c.nearCold(o.Hour)
 		sound, mismatch, err := c.check(ctx, c.report, o, &bad, func(line []byte) error {
 			number++
 			l, err := arbalest.ParseLine(line)
@@ -162,8 +166,11 @@ func (c *comparison) read(ctx context.Context, objects []arbalest.Object, x *exp
 				more = c.widen(o.Hour) || more
 			}
 			id := l.UnquoteID()
-			if of := identityOf(id); !x.mine(of) || !x.add(of, e) {
+			if of := identityOf(id); !x.mine(of) || !x.add(id, of, e) {
 				return nil
+			}
+			if e.ByReceipt && nearCold {
+				x.unsure[int32(len(x.events)-1)] = true
 			}
 			if hour := arbalest.HourOfMicro(e.Time); c.compares(hour) {
 				h := c.hour(hour)
@@ -181,7 +188,10 @@ func (c *comparison) read(ctx context.Context, objects []arbalest.Object, x *exp
 		if c.content != nil {
 			c.content.flush()
 		}
-		if !sound {
+		switch {
+		case c.frozen[o.Key]:
+			c.cold[o.Hour] = true
+		case !sound:
 			c.log.dark[arbalest.Partition{Event: o.Event, Hour: o.Hour}] = true
 		}
 		if mismatch != nil {
@@ -192,7 +202,21 @@ func (c *comparison) read(ctx context.Context, objects []arbalest.Object, x *exp
 	return more, nil
 }
 
-// count counts an object that was read, once.
+// nearCold says whether an event of an hour, whose time is that of its receipt, may
+// repeat one that is frozen.
+func (c *comparison) nearCold(h arbalest.Hour) bool {
+	if len(c.cold) == 0 {
+		return false
+	}
+	for near := h - 24; near <= h+24; near++ {
+		if c.cold[near] {
+			return true
+		}
+	}
+	return false
+}
+
+// count counts an object, once.
 func (c *comparison) count(i int, o arbalest.Object, share uint64) {
 	if share > 0 || c.counted[i] {
 		return
@@ -200,7 +224,9 @@ func (c *comparison) count(i int, o arbalest.Object, share uint64) {
 	if c.counted != nil {
 		c.counted[i] = true
 	}
-	c.verification.report.Objects++
+	if !c.frozen[o.Key] {
+		c.verification.report.Objects++
+	}
 	c.opts.Advance(o)
 }
 
@@ -276,7 +302,8 @@ func (c *comparison) row(x *expectation, r load.Row) {
 		where = "among what left the table"
 	}
 	h := c.hour(hour)
-	if x.first[id] == 0 && c.pending.has(r) {
+	first := x.first[id]
+	if first == 0 && c.pending.has(r) {
 		return
 	}
 	h.Rows++
@@ -289,7 +316,6 @@ func (c *comparison) row(x *expectation, r load.Row) {
 		return
 	}
 	h.RowIDs += sumOf(r.ID, r.Time, xxh3.HashString(r.Hash))
-	first := x.first[id]
 	if first == 0 {
 		c.differs(Extra, hour, r.ID, fmt.Sprintf("event %s is %s and not in the store", r.ID, where))
 		return
@@ -339,9 +365,40 @@ func (p *pending) has(r load.Row) bool {
 	return p.whole[h-(h%24+24)%24] || p.forgotten.HasID([]byte(p.event), r.ID)
 }
 
+// unloaded visits the load errors of events that are not in the table.
+func (c *comparison) unloaded(ctx context.Context, visit func(id string, time int64)) error {
+	if c.table.Name == "" {
+		return nil
+	}
+	return c.warehouse.Unloaded(ctx, c.table.Name, func(id string, time int64) error {
+		visit(id, time)
+		return nil
+	})
+}
+
+// settle decides of events in doubt, now that it is known what the table has.
+func (c *comparison) settle(x *expectation) {
+	isThere := func(k kept) bool { return k.rows > 0 || !c.compares(arbalest.HourOfMicro(k.time)) }
+	for _, i := range slices.Sorted(maps.Keys(x.doubts)) {
+		e := &x.events[i]
+		hour := arbalest.HourOfMicro(e.time)
+		switch {
+		case !c.compares(hour) || !x.repeats(i, isThere):
+		case e.rows > 0:
+			c.differs(Duplicate, hour, "", fmt.Sprintf("an event of %s with hash %016x is in the table, and another that it repeats", time.UnixMicro(e.time).UTC().Format(arbalest.TimeLayout), e.hash))
+		default:
+			e.rows = -1
+			h := c.hour(hour)
+			h.Events--
+			h.IDs -= x.doubts[i].sum
+		}
+	}
+}
+
 // missing looks for what is expected and was not found among the load errors.
 func (c *comparison) missing(ctx context.Context, x *expectation) error {
-	err := c.warehouse.Unloaded(ctx, c.table.Name, func(id string, time int64) error {
+	c.settle(x)
+	err := c.unloaded(ctx, func(id string, time int64) {
 		for i := x.first[identityOf(id)]; i != 0; i = x.events[i-1].next {
 			if e := &x.events[i-1]; e.time == time && e.rows == 0 {
 				e.rows = -1
@@ -352,13 +409,12 @@ func (c *comparison) missing(ctx context.Context, x *expectation) error {
 				}
 			}
 		}
-		return nil
 	})
 	if err != nil {
 		return err
 	}
-	for _, e := range x.events {
-		if hour := arbalest.HourOfMicro(e.time); e.rows == 0 && c.compares(hour) {
+	for i, e := range x.events {
+		if hour := arbalest.HourOfMicro(e.time); e.rows == 0 && c.compares(hour) && !x.unsure[int32(i)] {
 			c.differs(Missing, hour, "", fmt.Sprintf("an event of %s with hash %016x is in the store and not in the table", time.UnixMicro(e.time).UTC().Format(arbalest.TimeLayout), e.hash))
 		}
 	}
@@ -366,7 +422,11 @@ func (c *comparison) missing(ctx context.Context, x *expectation) error {
 }
 
 // differs notes that an hour differs, which is a finding unless its objects are one.
+// An hour of which an object is frozen is not compared.
 func (c *comparison) differs(kind Kind, hour arbalest.Hour, id, what string) {
+	if c.cold[hour] {
+		return
+	}
 	c.hour(hour).differs = true
 	if !c.log.dark[arbalest.Partition{Event: c.report.Event, Hour: hour}] {
 		c.find(c.report, Finding{Kind: kind, Hour: hour.String(), ID: id, What: what})
@@ -390,7 +450,7 @@ func (c *comparison) finish() {
 	for _, s := range c.suspect {
 		n, _ := lake.NameOf(s.Key)
 		f := Finding{Kind: CorruptObject, Hour: s.Hour.String(), Commit: n.Seq, Object: s.Key, What: s.err.Error() + "; it was not written so, or its commit was changed"}
-		if h := c.hours[s.Hour]; c.table.Name != "" && h != nil && !h.differs {
+		if h := c.hours[s.Hour]; c.table.Name != "" && h != nil && !h.differs && !c.cold[s.Hour] {
 			f.Kind, f.What = WrongCommit, fmt.Sprintf("commit %d does not list what it wrote: %v; the table has all of the object's events", n.Seq, s.err)
 		}
 		c.find(c.report, f)

@@ -70,7 +70,7 @@ func appendValue(dst []byte, kind arbalest.Kind, value any) []byte {
 	case int64:
 		text = strconv.FormatInt(v, 10)
 	case float64:
-		text = plain(strconv.FormatFloat(v, 'f', -1, 64))
+		text = plain(strconv.FormatFloat(v+0, 'f', -1, 64)) // a BIGINT that was widened has no -0
 	case time.Time:
 		text = strconv.FormatInt(v.UnixMicro(), 10)
 	case string:

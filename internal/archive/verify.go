@@ -74,6 +74,8 @@ func (o Options) withDefaults() Options {
 // Verify compares everything up to the warehouse's cursor, and looks at all else
 // that is in the store. That something is wrong is in the report, not in the error.
 //
+// What is frozen is counted and named, and not looked at: that is no finding.
+//
 // It asks for every commit and every object that it reads, and unless it samples
 // lists the store, which is a request for each 1,000 objects.
 func Verify(ctx context.Context, l *lake.Lake, w Warehouse, opts Options) (Report, error) {
@@ -82,7 +84,7 @@ func Verify(ctx context.Context, l *lake.Lake, w Warehouse, opts Options) (Repor
 	if err != nil {
 		return Report{}, err
 	}
-	v := &verification{lake: l, warehouse: w, opts: opts, progress: progress, told: map[arbalest.Key]bool{}}
+	v := &verification{lake: l, warehouse: w, opts: opts, progress: progress, told: map[arbalest.Key]bool{}, frozen: map[arbalest.Key]bool{}}
 	v.report = Report{Through: progress.Commit, Content: opts.Values != nil, Found: map[Kind]int64{}}
 	if err := v.readLog(ctx); err != nil {
 		return Report{}, fmt.Errorf("verify the log: %w", err)
@@ -124,12 +126,32 @@ type verification struct {
 	report    Report
 	log       logbook
 	chosen    map[arbalest.Partition]bool // by a sample; nil for all
-	told      map[arbalest.Key]bool       // objects that there is a finding of
+	told      map[arbalest.Key]bool       // objects that there is a finding of, or that are listed as frozen
+	frozen    map[arbalest.Key]bool       // objects of the log that are not to be read
 }
 
 // isDamage says of an error that it is what is looked for.
 func isDamage(err error) bool {
 	return errors.Is(err, arbalest.ErrUnknown) || errors.Is(err, arbalest.ErrCorrupt)
+}
+
+// freeze notes that an object of the log is not looked at, since what it is stored
+// in is frozen.
+func (v *verification) freeze(key, storedIn arbalest.Key, events int64) {
+	if v.frozen[key] {
+		return
+	}
+	v.frozen[key] = true
+	if v.report.Frozen == nil {
+		v.report.Frozen = &Frozen{}
+	}
+	f := v.report.Frozen
+	f.Objects++
+	f.Events += events
+	if !v.told[storedIn] && len(f.Listed) < v.opts.MaxFindings {
+		f.Listed = append(f.Listed, storedIn)
+	}
+	v.told[storedIn] = true
 }
 
 // either returns the kind for what is missing, or that for what is corrupt.
@@ -172,6 +194,10 @@ func (v *verification) rejected(ctx context.Context) error {
 		}
 		err := v.lake.CheckRejected(ctx, c)
 		switch {
+		case errors.Is(err, arbalest.ErrCold):
+			for _, key := range c.RejectedKeys {
+				v.freeze(key, key, 0)
+			}
 		case isDamage(err):
 			f := Finding{Kind: either(err, MissingRejected, CorruptRejected), Commit: c.Seq, What: fmt.Sprintf("what commit %d rejected: %v", c.Seq, err)}
 			if len(c.RejectedKeys) == 1 {

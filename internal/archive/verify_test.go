@@ -221,3 +221,38 @@ func TestVerifyErased(t *testing.T) {
 		}
 	}
 }
+
+// TestVerifyCorrected sends an event that does not fit its table, then others of its
+// id, time and hour: of those the first that fits is in the table.
+func TestVerifyCorrected(t *testing.T) {
+	ctx := context.Background()
+	l, err := lake.Open(blob.NewMemory(), lake.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lines []byte
+	for _, properties := range []string{`{"n":"x"}`, `{"n":"x"}`, `{"n":1}`, `{"n":1}`, `{"n":2}`} {
+		lines = arbalest.AppendLine(lines, arbalest.Event{ID: "1", Name: "a", Time: noon, Received: noon.Add(time.Hour), Hash: xxh3.HashString(properties), Properties: []byte(properties)})
+	}
+	if _, err := l.NewWriter().AppendLines(ctx, lines); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Sort(ctx); err != nil {
+		t.Fatal(err)
+	}
+	s := &shelf{
+		progress: load.Progress{Cursor: load.Cursor{Commit: 1}}, errors: []string{"1", "1"}, rows: []load.Row{rowOf("1", `{"n":1}`)},
+		books: []load.Book{{Event: "a", Hour: arbalest.HourOf(noon), Received: 5, Counts: load.Counts{Stored: 5, Loaded: 1, Repeats: 2, Errors: 2}}},
+	}
+	r := verify(t, l, s, 0)
+	if r.Err() != nil {
+		t.Fatal(r.Err())
+	}
+	if got := r.Tables[0]; got.Distinct != 2 || got.Errors != 1 || got.Rows != 1 || got.IDs != got.RowIDs {
+		t.Errorf("%+v", got)
+	}
+	s.rows = append(s.rows, rowOf("1", `{"n":2}`))
+	if r = verify(t, l, s, 0); r.Found[Duplicate] != 1 {
+		t.Errorf("a row that repeats another: %+v", r.Findings)
+	}
+}

@@ -95,7 +95,7 @@ func (w *Warehouse) Beside(ctx context.Context, plan string) (load.Shadow, error
 
 // Swap implements load.Warehouse. Queries that run read the tables that were there
 // when they began: DuckDB keeps them until then.
-func (w *Warehouse) Swap(ctx context.Context, tables ...string) error {
+func (w *Warehouse) Swap(ctx context.Context, part load.Part, tables ...string) error {
 	return w.reset(ctx, func(tx *transaction) error {
 		beside := tx.of(besideBooks)
 		if err := beside.holdsBooks(); err != nil {
@@ -111,6 +111,9 @@ func (w *Warehouse) Swap(ctx context.Context, tables ...string) error {
 		}
 		if err := come.HoldsSwap(have); err != nil {
 			return err
+		}
+		if !part.IsAll() {
+			return w.swapPart(ctx, tx, have, part, tables)
 		}
 		made, err := beside.made()
 		if err != nil {

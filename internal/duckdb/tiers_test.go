@@ -224,7 +224,7 @@ func TestAllRows(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := m.w.Swap(t.Context(), "a_b"); err != nil {
+	if err := m.w.Swap(t.Context(), load.Part{}, "a_b"); err != nil {
 		t.Fatal(err)
 	}
 	m.want("SELECT * EXCLUDE (received_at, event_hash) FROM a_b_all", "x | 2015-08-18 06:00:00 | one")

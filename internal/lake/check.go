@@ -19,8 +19,8 @@ const maxLine = 64 << 20
 
 // Check reads an object whole, visits its lines, and proves that it is what its
 // commit says, or its compaction: lines, bytes and hash. The error wraps
-// arbalest.ErrUnknown if it is missing and arbalest.ErrCorrupt if it is anything
-// else.
+// arbalest.ErrUnknown if it is missing, arbalest.ErrCorrupt if it is anything else,
+// and arbalest.ErrCold if it is frozen; other errors are the store's.
 func (l *Lake) Check(ctx context.Context, o arbalest.Object, visit func(line []byte) error) error {
 	if o.Bytes <= frameBytes { // many may be in one frame
 		lines, now, err := l.AppendLines(ctx, make([]byte, 0, o.Bytes), o)
@@ -56,8 +56,11 @@ func checkLines(o arbalest.Object, r io.Reader, visit func(line []byte) error) e
 		if errors.Is(err, io.EOF) && len(line) == 0 {
 			break
 		}
+		if errors.Is(err, io.EOF) || errors.Is(err, bufio.ErrBufferFull) { // no end, or too far away
+			err = fmt.Errorf("%w: %v", arbalest.ErrCorrupt, err)
+		}
 		if err != nil {
-			return fmt.Errorf("%w: read %s: %v", arbalest.ErrCorrupt, o.Key, err)
+			return fmt.Errorf("read %s: %w", o.Key, err)
 		}
 		got.Events++
 		got.Bytes += int64(len(line))

@@ -70,14 +70,30 @@ type lineReader struct {
 	codec codec
 	key   arbalest.Key
 	dec   *zstd.Decoder
-	below io.ReadCloser
+	below *source
+}
+
+// A source remembers what reading it failed with, so that a store's error is not
+// taken for that of bytes which are not what was written.
+type source struct {
+	io.ReadCloser
+	err error
+}
+
+func (s *source) Read(p []byte) (int, error) {
+	n, err := s.ReadCloser.Read(p)
+	if err != nil && err != io.EOF {
+		s.err = err
+	}
+	return n, err
 }
 
 // open reads an object's lines as its suffix says.
-func (c codec) open(key arbalest.Key, below io.ReadCloser) (io.ReadCloser, error) {
+func (c codec) open(key arbalest.Key, stored io.ReadCloser) (io.ReadCloser, error) {
 	if isPlain(key) {
-		return below, nil
+		return stored, nil
 	}
+	below := &source{ReadCloser: stored}
 	dec, ok := c.streams.Get().(*zstd.Decoder)
 	var err error
 	if ok {
@@ -85,20 +101,30 @@ func (c codec) open(key arbalest.Key, below io.ReadCloser) (io.ReadCloser, error
 	} else {
 		dec, err = zstd.NewReader(below, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxObject), zstd.WithDecoderLowmem(true))
 	}
+	r := &lineReader{c, key, dec, below}
 	if err != nil {
 		below.Close()
-		return nil, fmt.Errorf("%w: decompress %s: %v", arbalest.ErrCorrupt, key, err)
+		return nil, r.explain(err)
 	}
-	return &lineReader{c, key, dec, below}, nil
+	return r, nil
 }
 
 // Read implements io.Reader.
 func (r *lineReader) Read(p []byte) (int, error) {
 	n, err := r.dec.Read(p)
 	if err != nil && err != io.EOF {
-		err = fmt.Errorf("%w: decompress %s: %v", arbalest.ErrCorrupt, r.key, err)
+		err = r.explain(err)
 	}
 	return n, err
+}
+
+// explain returns the store's error where there was one, else that the bytes are
+// damaged.
+func (r *lineReader) explain(err error) error {
+	if r.below.err != nil {
+		return fmt.Errorf("read %s: %w", r.key, r.below.err)
+	}
+	return fmt.Errorf("%w: decompress %s: %v", arbalest.ErrCorrupt, r.key, err)
 }
 
 // Close implements io.Closer.

@@ -286,8 +286,8 @@ func (w *erasing) looked(e *arbalest.Erase, d arbalest.EventDay) {
 	}
 }
 
-// A source is a stored object that may have lines to erase.
-type source struct {
+// A candidate is a stored object that may have lines to erase.
+type candidate struct {
 	key   arbalest.Key
 	moves arbalest.Seq // whose moves made it; 0 if it is a commit's
 	made  *merged      // what is in it
@@ -309,10 +309,10 @@ func (l *Lake) merges(ctx context.Context) (map[arbalest.EventDay]*dayMoves, err
 		}
 		d := arbalest.EventDay{Event: n.Event, Day: firstOfDay(n.Hour)}
 		if days[d] == nil {
-			days[d] = &dayMoves{map[arbalest.Key]bool{}, map[arbalest.Key]source{}}
+			days[d] = &dayMoves{map[arbalest.Key]bool{}, map[arbalest.Key]candidate{}}
 		}
 		days[d].inputs[key] = true
-		days[d].merged[p.in.Key] = source{p.in.Key, p.seq, p.in}
+		days[d].merged[p.in.Key] = candidate{p.in.Key, p.seq, p.in}
 	}
 	return days, nil
 }
@@ -320,12 +320,12 @@ func (l *Lake) merges(ctx context.Context) (map[arbalest.EventDay]*dayMoves, err
 // dayMoves are what was moved of a day, and where to.
 type dayMoves struct {
 	inputs map[arbalest.Key]bool
-	merged map[arbalest.Key]source
+	merged map[arbalest.Key]candidate
 }
 
 // dayOf lists the objects of a day that the log up to head knows. Those that were
 // moved and are there all the same, or again, are deleted.
-func (w *erasing) dayOf(ctx context.Context, d arbalest.EventDay, head arbalest.Seq, moved *dayMoves) (all []source, err error) {
+func (w *erasing) dayOf(ctx context.Context, d arbalest.EventDay, head arbalest.Seq, moved *dayMoves) (all []candidate, err error) {
 	prefix := arbalest.Partition{Event: d.Event, Hour: d.Day}.Prefix()
 	prefix = prefix[:len(prefix)-len("00/")]
 	if moved == nil {
@@ -355,7 +355,7 @@ func (w *erasing) dayOf(ctx context.Context, d arbalest.EventDay, head arbalest.
 		i := slices.IndexFunc(objects, func(o arbalest.Object) bool { return o.Key == info.Key })
 		switch {
 		case i >= 0:
-			all = append(all, source{key: info.Key, made: asMade(objects[i])})
+			all = append(all, candidate{key: info.Key, made: asMade(objects[i])})
 		case !sorted: // an object that it made, and another took the place of
 			stale = append(stale, info.Key)
 		}
@@ -391,7 +391,7 @@ func asMade(o arbalest.Object) *merged {
 }
 
 // scan says which lines of an object are to go, and how many bytes of lines it read.
-func (w *erasing) scan(ctx context.Context, d arbalest.EventDay, c source, f *Forgotten) (strikes []arbalest.Strike, read int64, err error) {
+func (w *erasing) scan(ctx context.Context, d arbalest.EventDay, c candidate, f *Forgotten) (strikes []arbalest.Strike, read int64, err error) {
 	strikes, ok := w.scanned[c.key]
 	if ok {
 		return strikes, 0, nil
@@ -422,7 +422,7 @@ func (w *erasing) scan(ctx context.Context, d arbalest.EventDay, c source, f *Fo
 		s.Lines = appendRun(s.Lines, number)
 		return nil
 	})
-	if errors.Is(err, arbalest.ErrCorrupt) {
+	if errors.Is(err, arbalest.ErrCorrupt) || errors.Is(err, arbalest.ErrCold) {
 		w.unread[c.key] = true
 		strikes, err = nil, nil
 	}

@@ -67,8 +67,8 @@ func (l *Lake) commitMoves(ctx context.Context, plan arbalest.Plan, m moves) err
 }
 
 // merge makes the objects of a plan, and what says where everything is, unless
-// that is there. An object that is missing or damaged stays as it is, with all
-// that it was to be merged with.
+// that is there. An object that is missing, damaged or frozen stays as it is, with
+// all that it was to be merged with.
 func (l *Lake) merge(ctx context.Context, plan arbalest.Plan) (moves, error) {
 	key := movesKey(plan.Seq)
 	m, err := l.readMoves(ctx, key)
@@ -106,7 +106,7 @@ func (l *Lake) merge(ctx context.Context, plan arbalest.Plan) (moves, error) {
 	for i, p := range pieces {
 		g.Go(func() (err error) {
 			all[i], err = p.make(ctx2)
-			if errors.Is(err, arbalest.ErrUnknown) || errors.Is(err, arbalest.ErrCorrupt) {
+			if errors.Is(err, arbalest.ErrUnknown) || errors.Is(err, arbalest.ErrCorrupt) || errors.Is(err, arbalest.ErrCold) {
 				all[i], err = nil, l.stillPlanned(ctx2, plan, err)
 			}
 			return err

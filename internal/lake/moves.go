@@ -225,7 +225,8 @@ func (l *Lake) createMoves(ctx context.Context, m moves) (moves, error) {
 
 // Lines reads an object's lines, decompressed, from wherever it is now. The
 // Stored that it returns is what they are. The caller closes the reader. The error
-// wraps arbalest.ErrUnknown if the object is nowhere.
+// wraps arbalest.ErrUnknown if the object is nowhere, and arbalest.ErrCold if it, or
+// what it is part of, is frozen.
 func (l *Lake) Lines(ctx context.Context, o arbalest.Object) (r io.ReadCloser, now Stored, err error) {
 	now, err = l.find(ctx, o, func() (err error) {
 		r, err = l.Read(ctx, o.Key)
@@ -302,7 +303,10 @@ func (l *Lake) part(ctx context.Context, p place) (io.ReadCloser, error) {
 	}
 	if _, err := io.CopyN(io.Discard, lines, skip); err != nil {
 		lines.Close()
-		return nil, fmt.Errorf("%w: %s ends early: %v", arbalest.ErrCorrupt, key, err)
+		if errors.Is(err, io.EOF) {
+			err = fmt.Errorf("%w: %s ends early", arbalest.ErrCorrupt, key)
+		}
+		return nil, err
 	}
 	return &limited{io.LimitReader(lines, size), lines}, nil
 }

@@ -52,7 +52,7 @@ func (l *Loader) decodeFrom(ctx context.Context, prev Progress, until Cursor, sp
 	for _, stall := range prev.Stalled {
 		asleep[stall.Event] = true
 	}
-	s, err := l.gather(ctx, prev.Cursor, until, split, func(e arbalest.EventName) bool { return !asleep[e] && (l.only == nil || l.only[e]) })
+	s, err := l.gather(ctx, prev.Cursor, until, split, func(o arbalest.Object) bool { return !asleep[o.Event] && l.takes(o) })
 	if err != nil {
 		return decoded{err: err}
 	}

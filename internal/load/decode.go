@@ -45,7 +45,7 @@ func (l *Loader) decode(ctx context.Context, w *tableWork) (TableBatch, error) {
 			return TableBatch{}, err
 		}
 		if grown == nil {
-			return FindRepeats(TableBatch{Table: t.table, Objects: w.objects, Chunks: chunks}), nil
+			return l.known(ctx, FindRepeats(TableBatch{Table: t.table, Objects: w.objects, Chunks: chunks}))
 		}
 		t = grown
 	}

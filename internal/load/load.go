@@ -82,6 +82,8 @@ type Loader struct {
 
 	// Of a Rebuild's loader:
 	only    map[arbalest.EventName]bool // the events that it loads; nil is all
+	part    Part                        // the hours
+	live    Warehouse                   // of which it makes a part
 	bounded bool                        // it goes no further than until
 	until   Cursor
 
@@ -215,8 +217,7 @@ func (l *Loader) from(ctx context.Context, prev Progress) (Result, error) {
 // retry loads what a stalled table lacks, a batch of it, and wakes it when it
 // has come to the cursor of the others.
 func (l *Loader) retry(ctx context.Context, prev Progress, table string, stall Stall) (Result, error) {
-	wanted := func(e arbalest.EventName) bool { return e == stall.Event }
-	s, err := l.gather(ctx, stall.Cursor, prev.Cursor, l.split, wanted)
+	s, err := l.gather(ctx, stall.Cursor, prev.Cursor, l.split, func(o arbalest.Object) bool { return o.Event == stall.Event && l.takes(o) })
 	if err != nil {
 		return Result{}, err
 	}
@@ -229,7 +230,7 @@ func (l *Loader) retry(ctx context.Context, prev Progress, table string, stall S
 		stall.Cursor = s.end
 		next.Stalled[table] = stall
 	}
-	result, err := l.load(ctx, prev, next, l.decodeAll(ctx, s), wanted)
+	result, err := l.load(ctx, prev, next, l.decodeAll(ctx, s), func(e arbalest.EventName) bool { return e == stall.Event })
 	if still, ok := result.Progress.Stalled[table]; err == nil && ok && still.Cursor != before {
 		delete(l.tried, table) // it moves: no need to wait
 	}
@@ -294,7 +295,12 @@ func (l *Loader) stall(next *Progress, prev Progress, event arbalest.EventName, 
 // isOneTables says of a decoding error that trying again at once is useless
 // and that other tables need not suffer for it.
 func isOneTables(err error) bool {
-	return errors.Is(err, arbalest.ErrCorrupt) || errors.Is(err, arbalest.ErrUnknown) || errors.Is(err, arbalest.ErrInvalid) || errors.Is(err, arbalest.ErrNewer)
+	for _, one := range []error{arbalest.ErrCorrupt, arbalest.ErrUnknown, arbalest.ErrInvalid, arbalest.ErrNewer, arbalest.ErrCold} {
+		if errors.Is(err, one) {
+			return true
+		}
+	}
+	return false
 }
 
 func resultOf(b Batch, counts []Counts) Result {

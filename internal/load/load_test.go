@@ -204,6 +204,39 @@ func TestStalledTableHoldsUpNoOther(t *testing.T) {
 	}
 }
 
+// A table whose object is frozen is stalled, with what to do, and goes on when that
+// is thawed.
+func TestFrozenObjectStallsItsTable(t *testing.T) {
+	ctx := context.Background()
+	store := blobtest.NewCold(blob.NewMemory())
+	l, w := openLake(t, store), openWarehouse(t)
+	loader := load.New(l, w, load.Options{})
+	appendEvents(t, l, event{"a", "1", noon, `{}`}, event{"b", "1", noon, `{}`})
+	sortAll(t, l)
+	c, err := l.Commit(ctx, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := c.Objects[0].Key
+	store.Chill(key, blob.Glacier)
+	last := loadAll(t, loader)
+	if s := last.Progress.Stalled["a"]; s.Event != "a" || !strings.Contains(s.Reason, string(key)) || !strings.Contains(s.Reason, "arbalest restore") {
+		t.Errorf("stalled: %+v", last.Progress.Stalled)
+	}
+	if got := ask(t, w, "SELECT count(*) FROM b"); got != "1" {
+		t.Errorf("b has %s rows", got)
+	}
+	if err := store.Thaw(ctx, key, blob.Thaw{Days: 1, Speed: blob.Expedited}); err != nil {
+		t.Fatal(err)
+	}
+	store.Advance(5 * time.Minute)
+	loader.Wake()
+	last = loadAll(t, loader)
+	if got := ask(t, w, "SELECT count(*) FROM a"); got != "1" || len(last.Progress.Stalled) != 0 {
+		t.Errorf("a has %s rows, stalled %v", got, last.Progress.Stalled)
+	}
+}
+
 // TestInvariant2CrashInLoad stops loading at every operation on the store, and
 // has another loader finish.
 func TestInvariant2CrashInLoad(t *testing.T) {

@@ -22,12 +22,21 @@ type Rebuild struct {
 	shadow Shadow
 	loader *Loader // of the shadow
 	tables []string
+	part   Part
 }
 
-// Rebuild begins to make tables again, or goes on with it. tables are live ones and
-// their events; nil is all there are. What a rebuild of others left is dropped.
-func (l *Loader) Rebuild(ctx context.Context, tables map[string]arbalest.EventName) (*Rebuild, error) {
-	r := &Rebuild{live: l.warehouse, tables: slices.Sorted(maps.Keys(tables))}
+// Rebuild begins to make tables again, or a part of their hours, or goes on with it.
+// tables are live ones and their events; nil is all there are. What a rebuild of
+// others left is dropped.
+//
+// Of a part those objects are loaded that are of its hours and of the 24 on each
+// side, so that its rows are what they would be in the whole table made again, as
+// long as the live one has around them what it should have.
+func (l *Loader) Rebuild(ctx context.Context, tables map[string]arbalest.EventName, part Part) (*Rebuild, error) {
+	r := &Rebuild{live: l.warehouse, tables: slices.Sorted(maps.Keys(tables)), part: part}
+	if err := part.check(len(tables)); err != nil {
+		return nil, err
+	}
 	only := map[arbalest.EventName]bool{}
 	for _, event := range tables {
 		only[event] = true
@@ -35,7 +44,7 @@ func (l *Loader) Rebuild(ctx context.Context, tables map[string]arbalest.EventNa
 	if tables == nil {
 		only = nil
 	}
-	plan, err := l.planOf(r.tables, only)
+	plan, err := l.planOf(r.tables, only, part)
 	if err != nil {
 		return nil, err
 	}
@@ -43,14 +52,14 @@ func (l *Loader) Rebuild(ctx context.Context, tables map[string]arbalest.EventNa
 		return nil, fmt.Errorf("begin to rebuild: %w", err)
 	}
 	r.loader = newLoader(l.lake, r.shadow, l.opts)
-	r.loader.bounded, r.loader.only = true, only
+	r.loader.bounded, r.loader.only, r.loader.part, r.loader.live = true, only, part, l.warehouse
 	return r, nil
 }
 
-// planOf tells rebuilds apart: it names the tables and has a hash of the
+// planOf tells rebuilds apart: it names the tables and the hours and has a hash of the
 // definitions that the configuration gives. Those that are inferred only grow, and
 // tables with them.
-func (l *Loader) planOf(tables []string, only map[arbalest.EventName]bool) (string, error) {
+func (l *Loader) planOf(tables []string, only map[arbalest.EventName]bool, part Part) (string, error) {
 	var given []arbalest.Table
 	for _, from := range []map[arbalest.EventName]arbalest.Table{l.declared, l.open} {
 		for _, event := range slices.Sorted(maps.Keys(from)) {
@@ -67,6 +76,9 @@ func (l *Loader) planOf(tables []string, only map[arbalest.EventName]bool) (stri
 	if only != nil {
 		what = "tables " + strings.Join(tables, ",")
 	}
+	if !part.IsAll() {
+		what += ", " + part.String()
+	}
 	return fmt.Sprintf("%s by %x", what, sha256.Sum256(b)), nil
 }
 
@@ -75,6 +87,9 @@ func (l *Loader) planOf(tables []string, only map[arbalest.EventName]bool) (stri
 func (r *Rebuild) Once(ctx context.Context) (Result, error) {
 	live, err := r.live.Progress(ctx)
 	if err != nil {
+		return Result{}, err
+	}
+	if err := r.holdsPart(live); err != nil {
 		return Result{}, err
 	}
 	r.loader.until = live.Cursor
@@ -97,14 +112,25 @@ func (r *Rebuild) Ready(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := r.holdsPart(live); err != nil {
+		return err
+	}
 	return p.HoldsSwap(live)
 }
 
-// Swap puts the tables in the place of the live ones, in one transaction, or changes
-// nothing. The errors are those of Ready.
+// holdsPart holds that the live tables can have a part replaced.
+func (r *Rebuild) holdsPart(live Progress) error {
+	if r.part.IsAll() {
+		return nil
+	}
+	return live.HoldsPart(r.tables...)
+}
+
+// Swap puts the tables, or their rows of the part, in the place of the live ones, in
+// one transaction, or changes nothing. The errors are those of Ready.
 func (r *Rebuild) Swap(ctx context.Context) error {
 	if err := r.Ready(ctx); err != nil {
 		return err
 	}
-	return r.live.Swap(ctx, r.tables...)
+	return r.live.Swap(ctx, r.part, r.tables...)
 }

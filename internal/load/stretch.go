@@ -41,11 +41,10 @@ func (w *tableWork) name() string {
 }
 
 // gather reads the log from a cursor on, up to another (the zero Cursor is the
-// log's end) or until it has a batch, and keeps the objects of the events that
-// are wanted. Objects of tables that are stalled are not wanted: they are
+// log's end) or until it has a batch, and keeps the objects that are wanted. Objects of tables that are stalled are not wanted: they are
 // passed over, since the table's own cursor remembers them. Batches are split
 // times smaller than the options say.
-func (l *Loader) gather(ctx context.Context, from, to Cursor, split int64, wanted func(arbalest.EventName) bool) (stretch, error) {
+func (l *Loader) gather(ctx context.Context, from, to Cursor, split int64, wanted func(arbalest.Object) bool) (stretch, error) {
 	s := stretch{end: from}
 	byEvent := map[arbalest.EventName]*tableWork{}
 	var bytes, columns int64
@@ -74,7 +73,7 @@ func (l *Loader) gather(ctx context.Context, from, to Cursor, split int64, wante
 		for _, o := range c.Objects[s.end.Objects:end] {
 			w := byEvent[o.Event]
 			wide := int64(0)
-			if w == nil && wanted(o.Event) {
+			if w == nil && wanted(o) {
 				if wide, err = l.width(ctx, o); err != nil {
 					return stretch{}, err
 				}
@@ -84,7 +83,7 @@ func (l *Loader) gather(ctx context.Context, from, to Cursor, split int64, wante
 				return s, nil
 			}
 			s.end.Objects++
-			if !wanted(o.Event) {
+			if !wanted(o) {
 				continue
 			}
 			bytes += o.Bytes

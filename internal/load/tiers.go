@@ -143,6 +143,9 @@ func DaysOf(left []Day, hot map[arbalest.Hour]int64, held []Hold) []Day {
 // columns that all tables begin with.
 const ArchivedBook = "archived"
 
+// DaysBook is the book of what is known of days that rows left.
+const DaysBook = "days"
+
 // TierBooks returns the books that a Tiers keeps, without rows.
 func TierBooks() []*Ledger {
 	const (
@@ -154,7 +157,7 @@ func TierBooks() []*Ledger {
 	archived.Columns = append(archived.Columns, arbalest.SystemColumns[:]...)
 	return []*Ledger{
 		archived,
-		newLedger("days", field{"table_name", text}, field{"day", at}, field{"left_rows", num}, field{"warm_key", text}, field{"warm_bytes", num}, field{"warm_columns", text},
+		newLedger(DaysBook, field{"table_name", text}, field{"day", at}, field{"left_rows", num}, field{"warm_key", text}, field{"warm_bytes", num}, field{"warm_columns", text},
 			field{"stale", arbalest.Boolean}, field{"frozen_at", at}),
 		newLedger("held", field{"table_name", text}, field{"from_time", at}, field{"to_time", at}, field{"until_time", at}),
 	}

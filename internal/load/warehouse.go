@@ -220,10 +220,23 @@ type Warehouse interface {
 	// beside are dropped, none of them is stalled afterwards, and nothing is left
 	// beside. With no names all that Load made is replaced, and the books with it.
 	//
+	// Of a part only the rows of its hours are replaced, with what the journal, load
+	// errors and conflicts say of them. Live tables get the columns that they lack, or
+	// wider ones, as by Load; the error wraps arbalest.ErrInvalid if one's type cannot
+	// become what is needed, and arbalest.ErrUnavailable if a live table is stalled. The
+	// journal gets a mark of every hour that was replaced: an entry of no object, of
+	// the newest commit, of which it then has more entries than ever before, so that
+	// who follows the journal sees that those hours changed.
+	//
+	// Of a part Into a table, that table is made of the rows that the one that is
+	// named has beside, and live tables and books stay as they are. The error wraps
+	// arbalest.ErrInvalid if there is a table or view of that name, and
+	// arbalest.ErrUnknown if there are no such rows.
+	//
 	// The error wraps arbalest.ErrExists, and all is as it was, if the Shadow's
 	// progress is not the live cursor, or has a stalled table, and
 	// arbalest.ErrUnknown if there is nothing beside.
-	Swap(ctx context.Context, tables ...string) error
+	Swap(ctx context.Context, part Part, tables ...string) error
 	// Rows yields the identity of every row of a table whose event_time is in
 	// [from, to), in microseconds, in no order, and of those that left it (Tiers),
 	// all as of one time. A table that does not exist has none. An error of visit is

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"arbalest"
+	"arbalest/internal/load"
 	"arbalest/internal/model"
 )
 
@@ -191,5 +192,35 @@ func TestFailuresHoldUpTheirOwn(t *testing.T) {
 			p.Error(err)
 		}
 		p.want("SELECT n FROM mine")
+	})
+}
+
+// TestHoursMadeAgain makes hours of a source again: those are built again, with those
+// of the newest commit, and no others, however often.
+func TestHoursMadeAgain(t *testing.T) {
+	onEach(t, func(p *place) {
+		p.write("hourly", hourly)
+		p.write("total", "-- materialized: table\nSELECT count(*) AS times FROM order_placed")
+		p.send("order.placed", 0, `{"n":1}`)
+		p.load()
+		p.send("order.placed", -1, `{"n":1}`)
+		p.send("order.placed", 0, `{"n":2}`)
+		p.load()
+		p.send("order.placed", 1, `{"n":3}`)
+		p.load()
+		p.build()
+		at := arbalest.HourOf(noon)
+		for range 3 {
+			p.rebuildPart("order_placed", load.Part{From: at, To: at + 1})
+			p.is(p.build(), "hourly:built:incremental:2 total:built:full")
+			p.is(p.build(), "hourly:current total:current")
+		}
+		p.rebuildPart("order_placed", load.Part{From: at, To: at + 10})
+		p.is(p.build(), "hourly:built:incremental:2 total:built:full")
+		p.rebuildPart("order_placed", load.Part{From: at + 2, To: at + 10})
+		p.is(p.build(), "hourly:current total:current")
+		p.want("SELECT hour, times, most FROM hourly ORDER BY 1", "2015-08-18 11:00:00|1|1", "2015-08-18 12:00:00|2|2", "2015-08-18 13:00:00|1|3")
+		p.rebuild("order_placed")
+		p.is(p.build(), "hourly:built:full total:built:full")
 	})
 }

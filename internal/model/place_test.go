@@ -129,7 +129,13 @@ func (p *place) load() {
 // rebuild makes an event's table again, beside the live one.
 func (p *place) rebuild(table string) {
 	p.Helper()
-	r, err := p.loader.Rebuild(p.Context(), map[string]arbalest.EventName{table: arbalest.EventName(strings.ReplaceAll(table, "_", "."))})
+	p.rebuildPart(table, load.Part{})
+}
+
+// rebuildPart makes hours of an event's table again.
+func (p *place) rebuildPart(table string, part load.Part) {
+	p.Helper()
+	r, err := p.loader.Rebuild(p.Context(), map[string]arbalest.EventName{table: arbalest.EventName(strings.ReplaceAll(table, "_", "."))}, part)
 	if err != nil {
 		p.Fatal(err)
 	}

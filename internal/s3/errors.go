@@ -11,6 +11,7 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"arbalest"
+	"arbalest/internal/blob"
 )
 
 // status returns the HTTP status of an error, 0 if there was no answer.
@@ -31,6 +32,9 @@ func code(err error) string {
 	return ""
 }
 
+// isCold says of an error that an object has to be thawed to be read.
+func isCold(err error) bool { return meanings[code(err)].err == arbalest.ErrCold }
+
 // A meaning is what an answer of S3 stands for, and what to do.
 type meaning struct {
 	err    error
@@ -39,15 +43,18 @@ type meaning struct {
 
 // meanings are those of S3's codes. Those of statuses apply to the rest.
 var meanings = map[string]meaning{
-	"InvalidAccessKeyId":           {fs.ErrPermission, "check AWS_ACCESS_KEY_ID or AWS_PROFILE: the server does not know this key"},
-	"SignatureDoesNotMatch":        {fs.ErrPermission, "check AWS_SECRET_ACCESS_KEY: it does not belong to the access key"},
-	"ExpiredToken":                 {fs.ErrPermission, "renew the temporary credentials"},
-	"RequestTimeTooSkewed":         {fs.ErrPermission, "set this machine's clock"},
-	"InvalidObjectState":           {arbalest.ErrUnavailable, "the object is in an archive: restore it first"},
-	"AuthorizationHeaderMalformed": {arbalest.ErrInvalid, "the bucket is in another region: set region in the store's URL, or AWS_REGION"},
-	"PermanentRedirect":            {arbalest.ErrInvalid, "the bucket is in another region: set region in the store's URL, or AWS_REGION"},
-	"NoSuchUpload":                 {arbalest.ErrUnavailable, "retry: the upload was aborted by somebody else"},
-	"KeyTooLongError":              {arbalest.ErrInvalid, "this server cannot hold the key"},
+	"InvalidAccessKeyId":                    {fs.ErrPermission, "check AWS_ACCESS_KEY_ID or AWS_PROFILE: the server does not know this key"},
+	"SignatureDoesNotMatch":                 {fs.ErrPermission, "check AWS_SECRET_ACCESS_KEY: it does not belong to the access key"},
+	"ExpiredToken":                          {fs.ErrPermission, "renew the temporary credentials"},
+	"RequestTimeTooSkewed":                  {fs.ErrPermission, "set this machine's clock"},
+	"InvalidObjectState":                    {arbalest.ErrCold, blob.ThawFirst},
+	"ObjectNotInActiveTierError":            {arbalest.ErrCold, blob.ThawFirst},
+	"InvalidStorageClass":                   {arbalest.ErrInvalid, "this server has no such storage class"},
+	"GlacierExpeditedRetrievalNotAvailable": {arbalest.ErrUnavailable, "S3 has no room for Expedited now: retry later, or ask for Standard"},
+	"AuthorizationHeaderMalformed":          {arbalest.ErrInvalid, "the bucket is in another region: set region in the store's URL, or AWS_REGION"},
+	"PermanentRedirect":                     {arbalest.ErrInvalid, "the bucket is in another region: set region in the store's URL, or AWS_REGION"},
+	"NoSuchUpload":                          {arbalest.ErrUnavailable, "retry: the upload was aborted by somebody else"},
+	"KeyTooLongError":                       {arbalest.ErrInvalid, "this server cannot hold the key"},
 	// versitygw on a file system.
 	"ObjectParentIsFile": {arbalest.ErrInvalid, "a key cannot be the folder of another on this server"},
 	isDirectory:          {arbalest.ErrInvalid, "a key cannot be the folder of another on this server"},
@@ -83,7 +90,7 @@ func (s *Store) meaningOf(code string, status int) meaning {
 	case status == http.StatusNotFound && (code == "NoSuchKey" || code == "NotFound" || code == ""):
 		return meaning{err: arbalest.ErrUnknown}
 	case status == http.StatusForbidden || status == http.StatusUnauthorized:
-		return meaning{fs.ErrPermission, "check that the credentials and the bucket's policy allow s3:GetObject, s3:PutObject, s3:DeleteObject, s3:AbortMultipartUpload and s3:ListBucket (without the last S3 answers so for an object that is not there)"}
+		return meaning{fs.ErrPermission, "check that the credentials and the bucket's policy allow s3:GetObject, s3:PutObject, s3:DeleteObject, s3:AbortMultipartUpload and s3:ListBucket (without the last S3 answers so for an object that is not there), and for cold storage classes s3:RestoreObject, s3:GetLifecycleConfiguration and s3:PutLifecycleConfiguration"}
 	case status == http.StatusMovedPermanently || status == http.StatusTemporaryRedirect:
 		return meaning{arbalest.ErrInvalid, "the bucket is in another region: set region in the store's URL, or AWS_REGION"}
 	case status == 0:

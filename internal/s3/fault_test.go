@@ -197,7 +197,7 @@ func TestReadsThroughFaults(t *testing.T) {
 		{name: "LostReply", size: 1000, faults: []Fault{{Method: "GET", Kind: LostReply, Times: 3}}},
 		{name: "Down", size: 1000, faults: []Fault{{Method: "GET", Times: -1}}, get: arbalest.ErrUnavailable},
 		{name: "Forbidden", size: 1000, faults: []Fault{{Method: "GET", Status: 403, Code: "AccessDenied"}}, get: fs.ErrPermission},
-		{name: "Archived", size: 1000, faults: []Fault{{Method: "GET", Status: 403, Code: "InvalidObjectState"}}, get: arbalest.ErrUnavailable},
+		{name: "Archived", size: 1000, faults: []Fault{{Method: "GET", Status: 403, Code: "InvalidObjectState"}}, get: arbalest.ErrCold},
 		{name: "BucketGone", size: 1000, faults: []Fault{{Method: "GET", Status: 404, Code: "NoSuchBucket"}}, get: arbalest.ErrUnavailable},
 
 		{name: "Ranges", size: 5 << 20},

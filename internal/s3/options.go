@@ -22,6 +22,10 @@ type Options struct {
 	// PartBytes is the size of those parts. It grows where there would be more
 	// than 10,000. Defaults to 16 MiB; S3 takes from 5 MiB.
 	PartBytes int64
+	// CopyBytes is how much of an object one request moves to another storage class;
+	// a larger object is moved in parts of that size. Defaults to 1 GiB; S3 takes
+	// from 5 MiB to 5 GiB.
+	CopyBytes int64
 	// RangeBytes is how much of an object is read with one request; a longer
 	// read makes several at once. Defaults to 8 MiB.
 	RangeBytes int64
@@ -44,6 +48,9 @@ func (o Options) withDefaults() (Options, error) {
 	if o.PartBytes == 0 {
 		o.PartBytes = 16 << 20
 	}
+	if o.CopyBytes == 0 {
+		o.CopyBytes = 1 << 30
+	}
 	if o.RangeBytes == 0 {
 		o.RangeBytes = 8 << 20
 	}
@@ -56,7 +63,7 @@ func (o Options) withDefaults() (Options, error) {
 	if o.MaxBackoff == 0 {
 		o.MaxBackoff = 5 * time.Second
 	}
-	for _, n := range []int64{o.SingleBytes, o.PartBytes, o.RangeBytes, int64(o.Parallel), int64(o.Attempts), int64(o.MaxBackoff)} {
+	for _, n := range []int64{o.SingleBytes, o.PartBytes, o.CopyBytes, o.RangeBytes, int64(o.Parallel), int64(o.Attempts), int64(o.MaxBackoff)} {
 		if n < 0 {
 			return o, fmt.Errorf("%w: an option of the store is negative: %d", arbalest.ErrInvalid, n)
 		}

@@ -80,8 +80,9 @@ func (r *reader) cut(err error) error {
 	if errors.As(err, &away) {
 		return r.fail(fmt.Errorf("%w: it was overwritten or deleted while it was read", arbalest.ErrUnavailable))
 	}
-	// Without an ETag the rest could be another version's.
-	if r.failures++; r.failures >= r.store.opts.Attempts || r.version.etag == "" {
+	// Without an ETag the rest could be another version's. What was frozen meanwhile
+	// stays so for hours.
+	if r.failures++; isCold(err) || r.failures >= r.store.opts.Attempts || r.version.etag == "" {
 		return r.fail(r.store.explain(r.ctx, err))
 	}
 	if err := wait(r.ctx, pause(r.failures-1, r.store.opts.MaxBackoff)); err != nil {

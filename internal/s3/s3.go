@@ -22,6 +22,9 @@
 //     ErrUnavailable afterwards: a lake must not take it for an empty one.
 //   - What is read is not checksummed here, since the lake's formats carry their
 //     own. What is written is: the signature covers the body's SHA-256.
+//   - Storage classes, restoring and lifecycle rules are as documented by AWS, and
+//     tested on a server of our own that answers so (s3test.Cold): no other that was
+//     to be had has them all, and AWS itself was not reached.
 //   - A few servers honour If-None-Match on PutObject and ignore it on
 //     CompleteMultipartUpload (gofakes3). There a Create above SingleBytes looks
 //     first, and of two that race both may win, the later one's bytes staying.

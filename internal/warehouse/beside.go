@@ -87,7 +87,7 @@ func (w *Warehouse) Beside(ctx context.Context, plan string) (load.Shadow, error
 
 // Swap implements load.Warehouse. It waits for the queries that read the tables,
 // and those that come meanwhile wait for it.
-func (w *Warehouse) Swap(ctx context.Context, tables ...string) error {
+func (w *Warehouse) Swap(ctx context.Context, part load.Part, tables ...string) error {
 	token := "swap " + rand.Text()
 	return w.change(ctx, func(l *loading) error {
 		have, last, err := l.cursor()
@@ -104,6 +104,12 @@ func (w *Warehouse) Swap(ctx context.Context, tables ...string) error {
 		}
 		if err := come.HoldsSwap(have); err != nil {
 			return err
+		}
+		if !part.IsAll() {
+			if err := l.swapPart(beside, have, part, tables); err != nil {
+				return err
+			}
+			return l.advance(have, have, token)
 		}
 		made, err := beside.made()
 		if err != nil {

@@ -1,6 +1,7 @@
 package warehouse
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -155,7 +156,7 @@ func (l *loading) widen(tb *load.TableBatch, i int, c arbalest.Column, old arbal
 	}
 	table, column := l.tableName(tb.Table.Name), Ident(l.dialect.Cut(c.Name))
 	if load.IsInexact(old, wide) {
-		if err := l.exact(table, column, wide); err != nil {
+		if err := exact(l.ctx, l.tx, table, column, wide); err != nil {
 			return old, fmt.Errorf("widen column %s to %s: %w: %s", c.Name, wide, err, advice)
 		}
 	}
@@ -185,12 +186,12 @@ var errInexact = errors.New("inexact")
 
 // exact holds that a floating-point type has all of a column's integers. Those
 // up to 2^24, or 2^53, it has; the others are looked at one by one.
-func (l *loading) exact(table, column string, in arbalest.Type) error {
+func exact(ctx context.Context, q querier, table, column string, in arbalest.Type) error {
 	sure := int64(1) << 53
 	if in.Kind == arbalest.Real {
 		sure = 1 << 24
 	}
-	err := l.tx.Query(l.ctx, fmt.Sprintf("SELECT CAST(%[1]s AS BIGINT) FROM %[2]s WHERE %[1]s > %[3]d OR %[1]s < %[4]d", column, table, sure, -sure), func(v []any) error {
+	err := q.Query(ctx, fmt.Sprintf("SELECT CAST(%[1]s AS BIGINT) FROM %[2]s WHERE %[1]s > %[3]d OR %[1]s < %[4]d", column, table, sure, -sure), func(v []any) error {
 		if n, ok := v[0].(int64); !ok || !load.HoldsInteger(in, n) {
 			return errInexact
 		}

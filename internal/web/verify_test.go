@@ -27,6 +27,8 @@ func TestVerifySaysHowItStands(t *testing.T) {
 	differs.Tables = append(differs.Tables, archive.TableReport{Event: "c.d", Table: "c_d", Findings: map[archive.Kind]int64{archive.Extra: 3}, Hours: []archive.HourReport{{Hour: "2026-01-02/03", Events: 5, Rows: 8}}})
 	differs.Found = map[archive.Kind]int64{archive.Extra: 3, archive.Orphan: 1}
 	differs.Findings = []archive.Finding{{Kind: archive.Orphan, Object: "x/y", What: "nobody knows it"}, {Kind: archive.Extra, Event: "c.d", Table: "c_d", Hour: "2026-01-02/03", ID: "i", What: "a row too many"}}
+	cold := well
+	cold.Frozen = &archive.Frozen{Objects: 12, Events: 4321, Listed: []arbalest.Key{"a.b/2015-08-18/06/1.ndjson.zst"}}
 	const begin, stop = `<form class="filter" method="post" action="/verify">`, `<form method="post" action="/verify/stop">`
 	for _, c := range []struct {
 		name  string
@@ -37,7 +39,8 @@ func TestVerifySaysHowItStands(t *testing.T) {
 		{"never", Verification{}, []string{begin, "None was made yet", "curl -d"}, []string{stop, "agree", "differ"}},
 		{"the first goes on", Verification{Now: &Verifying{Asked: asked, Objects: 4321}}, []string{stop, "4\u202f321 objects were read so far", "on this page", asked.Command}, []string{begin, "None was made yet", "the last time"}},
 		{"it waits", Verification{Now: &Verifying{Asked: asked, Waits: true}}, []string{stop, "waits until a load has ended"}, []string{begin, "read so far"}},
-		{"well", Verification{Last: &Verified{Asked: asked, Seconds: 2.5, Report: well}}, []string{begin, "Store and warehouse agree", "2015-08-18 06:36:40", "2.5\u00a0s", "up to commit 9<", "7 objects looked for", `href="/tables/a_b"`, ">none<"}, []string{stop, "differ", "What differs", "every column’s value of"}},
+		{"well", Verification{Last: &Verified{Asked: asked, Seconds: 2.5, Report: well}}, []string{begin, "Store and warehouse agree", "2015-08-18 06:36:40", "2.5\u00a0s", "up to commit 9<", "7 objects looked for", `href="/tables/a_b"`, ">none<"}, []string{stop, "differ", "What differs", "every column’s value of", "Not looked at"}},
+		{"some is frozen", Verification{Last: &Verified{Asked: asked, Report: cold}}, []string{"Store and warehouse agree in all that was looked at", "12 objects with 4\u202f321 events", "a.b/2015-08-18/06/1.ndjson.zst", "arbalest restore"}, []string{"differ"}},
 		{"as the last", Verification{Last: &Verified{Asked: asked, Report: well}, Now: &Verifying{Asked: asked, Objects: 1}}, []string{"1 objects were read so far, and 5 the last time", "Store and warehouse agree"}, []string{begin}},
 		{"it differs", Verification{Last: &Verified{Asked: asked, Report: differs}}, []string{
 			"Store and warehouse differ", `<dd class="bad">4<`, "up to commit 8 of 9", "2 of 3 partitions", "every column’s value of", "nobody knows it", "x/y", "store and log",

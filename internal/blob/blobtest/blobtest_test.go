@@ -22,10 +22,45 @@ func TestTransparent(t *testing.T) {
 		"Faulty": func(s blob.Store) blob.Store { return Faulty(s, Fault{Op: OpPut, Nth: 1, Kind: Delay}) },
 		"Stop":   func(s blob.Store) blob.Store { return StopAfter(s, Stop{Steps: -1}) },
 		"Trace":  func(s blob.Store) blob.Store { return Trace(s) },
+		"Cold":   func(s blob.Store) blob.Store { return NewCold(s) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			Run(t, func(*testing.T) blob.Store { return open(blob.NewMemory()) })
 		})
+	}
+}
+
+func TestCold(t *testing.T) {
+	RunTiered(t, func(*testing.T) (blob.Tiered, func(time.Duration)) {
+		c := NewCold(blob.NewMemory())
+		return c, c.Advance
+	})
+}
+
+// What befalls the store below befalls freezing, and leaves an object whole.
+func TestColdFaults(t *testing.T) {
+	body := strings.Repeat("x", blob.MinFrozen)
+	for _, kind := range []Kind{Error, LostReply, Torn} {
+		for _, op := range []Op{OpList, OpGet, OpPut} {
+			memory := blob.NewMemory()
+			if err := memory.Put(t.Context(), "k", strings.NewReader(body)); err != nil {
+				t.Fatal(err)
+			}
+			c := NewCold(Faulty(memory, Fault{Op: op, Kind: kind, Nth: 1}))
+			if err := c.Freeze(t.Context(), "k", blob.Glacier); !errors.Is(err, arbalest.ErrUnavailable) && op != OpList {
+				t.Errorf("%v of %s: %v", kind, op, err)
+			}
+			if err := c.Freeze(t.Context(), "k", blob.Glacier); err != nil {
+				t.Error(err)
+			}
+			r, err := memory.Get(t.Context(), "k", 0, blob.Whole)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if b, err := io.ReadAll(r); err != nil || string(b) != body {
+				t.Errorf("%v of %s left %d bytes, %v", kind, op, len(b), err)
+			}
+		}
 	}
 }
 

@@ -46,7 +46,7 @@ func testBeside(s *suite) {
 	old, other := Declared("a.b", Col("gone", "VARCHAR(9)"), Col("n", "INTEGER")), Declared("c", Col("n", "INTEGER"))
 	now := Declared("a.b", Col("n", "VARCHAR(9)"))
 	bad := []decode.LoadError{{Line: 2, ID: "2", Reason: "bad"}}
-	if err := s.w.Swap(s.Context()); !errors.Is(err, arbalest.ErrUnknown) {
+	if err := s.w.Swap(s.Context(), load.Part{}); !errors.Is(err, arbalest.ErrUnknown) {
 		s.Errorf("swap of nothing: %v", err)
 	}
 	s.load(Batch(old, 10, Object{Commit: 1, Rows: []Row{row("1", a, "x", 1)}, Errors: bad}), Batch(other, 10, Object{Commit: 1, Rows: []Row{row("1", a, 1)}, Errors: bad}))
@@ -61,7 +61,7 @@ func testBeside(s *suite) {
 	}
 	s.beside("one", load.Progress{}, Batch(now, 10, Object{Commit: 1, Rows: []Row{row("1", a, "one"), row("2", a, "two")}}))
 	live()
-	if err := s.w.Swap(s.Context(), "a_b"); !errors.Is(err, arbalest.ErrExists) {
+	if err := s.w.Swap(s.Context(), load.Part{}, "a_b"); !errors.Is(err, arbalest.ErrExists) {
 		s.Errorf("swap before the cursor is that of the live tables: %v", err)
 	}
 	live()
@@ -78,7 +78,7 @@ func testBeside(s *suite) {
 		s.Fatal(err)
 	}
 	s.wantCounts(counts[0], load.Counts{Stored: 1, Repeats: 1, Conflicts: 1})
-	if err := s.w.Swap(s.Context(), "a_b"); !errors.Is(err, arbalest.ErrExists) {
+	if err := s.w.Swap(s.Context(), load.Part{}, "a_b"); !errors.Is(err, arbalest.ErrExists) {
 		s.Errorf("swap of a stalled table: %v", err)
 	}
 	wrong := Batch(Declared("a.b", Col("n", "BOOLEAN")), 10, Object{Commit: 2, Rows: []Row{row("3", a, true)}})
@@ -88,7 +88,7 @@ func testBeside(s *suite) {
 	if _, err := shadow.Load(s.Context(), stall, load.Batch{Next: load.Progress{Cursor: load.Cursor{Commit: 2}}}); err != nil {
 		s.Fatal(err)
 	}
-	if err := s.w.Swap(s.Context(), "a_b"); err != nil {
+	if err := s.w.Swap(s.Context(), load.Part{}, "a_b"); err != nil {
 		s.Fatal(err)
 	}
 	swapped := func() {
@@ -101,7 +101,7 @@ func testBeside(s *suite) {
 		s.wantNothingBeside()
 	}
 	swapped()
-	for doing, err := range map[string]error{"progress": func() error { _, err := shadow.Progress(s.Context()); return err }(), "swap": s.w.Swap(s.Context(), "a_b"),
+	for doing, err := range map[string]error{"progress": func() error { _, err := shadow.Progress(s.Context()); return err }(), "swap": s.w.Swap(s.Context(), load.Part{}, "a_b"),
 		"load": func() error { _, err := shadow.Load(s.Context(), stall, load.Batch{}); return err }()} {
 		if !errors.Is(err, arbalest.ErrUnknown) {
 			s.Errorf("%s after the swap: %v", doing, err)
@@ -127,7 +127,7 @@ func testBeside(s *suite) {
 	if _, err := s.beside("four", load.Progress{}).Load(s.Context(), load.Progress{}, load.Batch{Next: s.at}); err != nil {
 		s.Fatal(err)
 	}
-	if err := s.w.Swap(s.Context(), "c"); err != nil {
+	if err := s.w.Swap(s.Context(), load.Part{}, "c"); err != nil {
 		s.Fatal(err)
 	}
 	if p, err := s.w.Progress(s.Context()); err != nil || p.Cursor != s.at.Cursor || len(p.Stalled) != 1 || p.Stalled["d"].Reason == "" {
@@ -149,7 +149,7 @@ func (s *suite) answers() (answers []string) {
 		"SELECT table_name, event_id, event_time, kept_hash, other_hash, object, line FROM arbalest.conflicts",
 		"SELECT table_name, object, line, event_id, event_time, column_name, value, loaded FROM arbalest.load_errors",
 		`SELECT "commit", table_name, event, hour, CAST(sum(objects) AS BIGINT), CAST(sum(stored) AS BIGINT), CAST(sum(rejected) AS BIGINT), CAST(sum(loaded) AS BIGINT), CAST(sum(repeats) AS BIGINT),
-			CAST(sum(conflicts) AS BIGINT), CAST(sum(errors) AS BIGINT) FROM arbalest.journal GROUP BY "commit", table_name, event, hour`,
+			CAST(sum(conflicts) AS BIGINT), CAST(sum(errors) AS BIGINT) FROM arbalest.journal WHERE objects > 0 OR table_name IS NULL GROUP BY "commit", table_name, event, hour`,
 		"SELECT table_name, event FROM arbalest.tables",
 	} {
 		var rows []string
@@ -202,8 +202,8 @@ func (d *dying) Beside(ctx context.Context, plan string) (shadow load.Shadow, er
 	return dyingShadow{shadow, d}, err
 }
 
-func (d *dying) Swap(ctx context.Context, tables ...string) error {
-	return d.step(func() error { return d.Warehouse.Swap(ctx, tables...) })
+func (d *dying) Swap(ctx context.Context, part load.Part, tables ...string) error {
+	return d.step(func() error { return d.Warehouse.Swap(ctx, part, tables...) })
 }
 
 type dyingShadow struct {
@@ -218,11 +218,12 @@ func (d dyingShadow) Load(ctx context.Context, prev load.Progress, b load.Batch)
 
 // rebuild makes strict, or all tables, again.
 func (s *suite) rebuild(l *lake.Lake, w load.Warehouse, opts load.Options, all bool, meanwhile func()) error {
-	tables := map[string]arbalest.EventName{"strict": "strict"}
-	if all {
-		tables = nil
-	}
-	r, err := load.New(l, w, opts).Rebuild(s.Context(), tables)
+	return s.rebuildPart(l, w, opts, load.Part{}, all, meanwhile)
+}
+
+// rebuildPart makes a part of strict, or of all tables, again.
+func (s *suite) rebuildPart(l *lake.Lake, w load.Warehouse, opts load.Options, part load.Part, all bool, meanwhile func()) error {
+	r, err := load.New(l, w, opts).Rebuild(s.Context(), tablesOf(all), part)
 	for err == nil {
 		var result load.Result
 		if result, err = r.Once(s.Context()); err == nil && result.Idle {
@@ -231,6 +232,14 @@ func (s *suite) rebuild(l *lake.Lake, w load.Warehouse, opts load.Options, all b
 		meanwhile()
 	}
 	return err
+}
+
+// tablesOf returns strict, or nil for all tables.
+func tablesOf(all bool) map[string]arbalest.EventName {
+	if all {
+		return nil
+	}
+	return map[string]arbalest.EventName{"strict": "strict"}
 }
 
 // testRebuildKilled rebuilds tables by a changed definition and dies in each step of

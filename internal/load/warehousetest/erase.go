@@ -101,7 +101,7 @@ func testErase(s *suite) {
 		s.Fatal(err)
 	}
 	s.wantRows("SELECT event_id FROM a_b", "o'ne")
-	if err := s.w.Swap(s.Context(), "a_b"); err != nil {
+	if err := s.w.Swap(s.Context(), load.Part{}, "a_b"); err != nil {
 		s.Fatal(err)
 	}
 	s.wantRows("SELECT event_id FROM a_b", "stays")

@@ -343,7 +343,7 @@ func testLeaveThenReset(s *suite) {
 		s.Fatal(err)
 	}
 	s.wantDays("a", "2015-08-18 0 1 _warm/a/day=2015-08-18/1.parquet 7 c held 2050-01-01")
-	if err := s.w.Swap(s.Context(), "a"); err != nil {
+	if err := s.w.Swap(s.Context(), load.Part{}, "a"); err != nil {
 		s.Fatal(err)
 	}
 	s.wantDays("a", "2015-08-18 1 0")

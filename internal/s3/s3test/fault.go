@@ -129,7 +129,7 @@ func (f *Faulty) find(r *http.Request) (fault *Fault) {
 	defer f.mu.Unlock()
 	line := r.Method + " " + strings.TrimPrefix(r.URL.Path, "/")
 	query := r.URL.Query()
-	for _, name := range []string{"list-type", "uploads", "uploadId", "partNumber"} {
+	for _, name := range []string{"list-type", "uploads", "uploadId", "partNumber", "restore", "lifecycle"} {
 		if query.Has(name) {
 			line += " " + name
 		}

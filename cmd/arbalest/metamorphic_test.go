@@ -1,0 +1,752 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"arbalest"
+	"arbalest/connect"
+	"arbalest/internal/blob"
+	"arbalest/internal/blob/blobtest"
+	"arbalest/internal/capture"
+	"arbalest/internal/lake"
+)
+
+// TestMetamorphic does random operations on random places, in any order, some of
+// which fail or die half-way, and holds that the answers are those of a plain list of
+// the events that were captured. ARBALEST_METAMORPHIC, or else ARBALEST_SOAK, says for
+// how long. What fails is said with the few operations that it takes, and what to set
+// ARBALEST_SEED to, to do those again.
+func TestMetamorphic(t *testing.T) {
+	if chosen := os.Getenv("ARBALEST_SEED"); chosen != "" {
+		seed, picks, err := parseSeed(chosen)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := replay(t, seed, picks, t.Logf); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	lasts, seed := metamorphicTime(t), rand.Uint64()
+	t.Logf("for %s from seed %d", lasts, seed)
+	worlds, steps := 0, 0
+	for begun := time.Now(); time.Since(begun) < lasts; worlds++ {
+		done, err := replay(t, seed, all(metaSteps), func(string, ...any) {})
+		steps += done
+		if err != nil {
+			t.Errorf("after %d operations on %d places: seed %d: %v", steps, worlds+1, seed, err)
+			t.Fatal(shrink(t, seed, done, err))
+		}
+		seed++
+	}
+	t.Logf("%d operations on %d places", steps, worlds)
+}
+
+// metaSteps is how many operations are done on a place.
+const metaSteps = 40
+
+func metamorphicTime(t *testing.T) time.Duration {
+	text := cmp.Or(os.Getenv("ARBALEST_METAMORPHIC"), os.Getenv("ARBALEST_SOAK"))
+	if text == "" && testing.Short() {
+		return 10 * time.Second
+	}
+	d, err := time.ParseDuration(cmp.Or(text, "60s"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func all(n int) []int {
+	picks := make([]int, n)
+	for i := range picks {
+		picks[i] = i
+	}
+	return picks
+}
+
+// parseSeed reads what shrink says: a seed, and the operations of it.
+func parseSeed(text string) (seed uint64, picks []int, err error) {
+	first, rest, some := strings.Cut(text, ":")
+	if seed, err = strconv.ParseUint(first, 10, 64); err != nil || !some {
+		return seed, all(metaSteps), err
+	}
+	for _, n := range strings.Split(rest, ",") {
+		i, err := strconv.Atoi(n)
+		if err != nil {
+			return 0, nil, err
+		}
+		picks = append(picks, i)
+	}
+	return seed, picks, nil
+}
+
+// replay does the operations of a seed that are picked, on a place of their own. It
+// returns how many were done.
+func replay(t *testing.T, seed uint64, picks []int, log func(string, ...any)) (done int, err error) {
+	w, err := newWorld(t.Context(), seed)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, w.close()) }()
+	log("%s", w)
+	defer func() {
+		if err != nil {
+			w.list.tell(err.Error(), log)
+		}
+	}()
+	for _, pick := range picks {
+		r := rand.New(rand.NewPCG(seed, uint64(pick)))
+		op := choose(r, operations)
+		w.did = op.name
+		begun := time.Now()
+		err := op.do(w, r)
+		if err == nil && r.IntN(3) == 0 {
+			err = w.check()
+		}
+		done++
+		log("%d: %s (%.1f s)", pick, w.did, time.Since(begun).Seconds())
+		if err != nil {
+			return done, fmt.Errorf("%s: %w", w.did, err)
+		}
+	}
+	w.did = "at the end"
+	return done, w.check()
+}
+
+// shrink leaves out what it does not take to fail, and says what is left. Who fails
+// for another reason fails too.
+func shrink(t *testing.T, seed uint64, failed int, fails error) string {
+	picks := all(failed)
+	begun := time.Now()
+	for size := max(len(picks)/2, 1); size > 0; {
+		removed := false
+		for from := 0; from < len(picks) && time.Since(begun) < 2*time.Minute; {
+			without := slices.Delete(slices.Clone(picks), from, min(from+size, len(picks)))
+			if done, err := replay(t, seed, without, func(string, ...any) {}); err != nil {
+				picks, fails, removed = without[:min(done, len(without))], err, true
+			} else {
+				from += size
+			}
+		}
+		if !removed || size > 1 {
+			size /= 2
+		}
+	}
+	names, numbers := make([]string, len(picks)), make([]string, len(picks))
+	for i, pick := range picks {
+		names[i] = choose(rand.New(rand.NewPCG(seed, uint64(pick))), operations).name
+		numbers[i] = strconv.Itoa(pick)
+	}
+	return fmt.Sprintf("it takes %s: %v\nagain: ARBALEST_SEED=%d:%s go test -run TestMetamorphic -v ./cmd/arbalest", strings.Join(names, ", "), fails, seed, strings.Join(numbers, ","))
+}
+
+// An operation is something that may be done to a place at any time.
+type operation struct {
+	name   string
+	weight int
+	do     func(w *world, r *rand.Rand) error
+}
+
+// operations are all that is done. A new one goes here; if it may be stopped
+// half-way, into breakable.
+var operations = append([]operation{
+	{"reopen", 2, func(w *world, r *rand.Rand) error { return w.reopen() }},
+	{"kill", 2, func(w *world, r *rand.Rand) error { return w.kill() }},
+	{"drop the warehouse", 1, (*world).dropWarehouse},
+	{"another warehouse", 1, (*world).another},
+	{"verify", 3, (*world).verifies},
+	{"break", 12, (*world).breaks},
+	{"all at once", 2, (*world).atOnce},
+}, breakable...)
+
+// breakable are operations that may be stopped half-way, after which doing them
+// again, or anything else, must do.
+var breakable = []operation{
+	{"capture", 10, (*world).captures},
+	{"capture again", 6, (*world).capturesAgain},
+	{"sort", 3, func(w *world, r *rand.Rand) error {
+		_, err := w.engine.lake.Sort(w.ctx)
+		return err
+	}},
+	{"sync", 4, func(w *world, r *rand.Rand) error { return w.sync() }},
+	{"compact", 5, (*world).compact},
+	{"rebuild", 3, (*world).rebuild},
+	{"copy", 1, (*world).copies},
+}
+
+func choose(r *rand.Rand, from []operation) operation {
+	sum := 0
+	for _, op := range from {
+		sum += op.weight
+	}
+	n := r.IntN(sum)
+	for _, op := range from {
+		if n -= op.weight; n < 0 {
+			return op
+		}
+	}
+	panic("weights")
+}
+
+// A world is a place that is worked on, and what it must be.
+type world struct {
+	ctx     context.Context
+	root    string // of its directories
+	dirs    int
+	dir     string // of the data
+	config  config
+	memory  *blob.Memory // the store; nil if it is in the directory
+	store   *shaky
+	engine  *engine
+	gather  *lake.Gatherer
+	capture *capture.Handler
+	list    *plainList
+	now     time.Time // of capture
+	did     string    // the operation that was done last
+	pending *sending  // what was not acknowledged
+}
+
+// metaBegin is when captures begin: before the present, so that no clock is behind.
+var metaBegin = time.Date(2026, 3, 1, 20, 0, 0, 0, time.UTC)
+
+func newWorld(ctx context.Context, seed uint64) (*world, error) {
+	r := rand.New(rand.NewPCG(seed, metaSteps+1))
+	w := &world{ctx: ctx, list: newPlainList(), now: metaBegin, config: config{Events: metaEvents}}
+	if r.IntN(3) == 0 {
+		w.memory = blob.NewMemory()
+	}
+	w.config.Compression = []string{"", "none"}[r.IntN(2)]
+	w.config.Warehouse.Batch = []size{0, 1500, 6000}[r.IntN(3)]
+	w.config.Compact.Target = []size{0, 500, 10_000}[r.IntN(3)]
+	w.config.Warehouse.Memory = 128 << 20
+	var err error
+	if w.root, err = os.MkdirTemp("", "metamorphic"); err != nil {
+		return nil, err
+	}
+	w.dir = w.newDir()
+	return w, w.open()
+}
+
+func (w *world) String() string {
+	return fmt.Sprintf("memory %t, compression %q, batch %d, target %d", w.memory != nil, w.config.Compression, w.config.Warehouse.Batch, w.config.Compact.Target)
+}
+
+func (w *world) newDir() string {
+	w.dirs++
+	return filepath.Join(w.root, strconv.Itoa(w.dirs))
+}
+
+// openStore opens a store anew, as another process would.
+func (w *world) openStore() (blob.Store, func() error, error) {
+	if w.memory != nil {
+		return w.memory, func() error { return nil }, nil
+	}
+	return connect.Store(w.ctx, filepath.Join(w.dir, "store"))
+}
+
+func (w *world) open() error {
+	store, closes, err := w.openStore()
+	if err != nil {
+		return err
+	}
+	w.store = &shaky{base: store}
+	store = w.store
+	if dir, ok := w.store.base.(*blob.Dir); ok {
+		store = shakyDir{w.store, dir}
+		dir.Around(w.store.around)
+	}
+	if w.engine, err = engineOn(w.ctx, place{dir: w.dir}, w.config, store, closes); err != nil {
+		return errors.Join(err, closes())
+	}
+	w.gather = w.engine.lake.NewGatherer()
+	w.capture, err = capture.New(capture.Options{Appender: w.gather, Now: func() time.Time { return w.now }, Patience: -1})
+	return err
+}
+
+func (w *world) close() error {
+	var err error
+	if w.engine != nil {
+		err = w.engine.Close()
+	}
+	return errors.Join(err, os.RemoveAll(w.root))
+}
+
+func (w *world) reopen() error {
+	err := errors.Join(w.capture.Close(w.ctx), w.gather.Close(w.ctx), w.engine.Close())
+	w.engine = nil
+	if err != nil {
+		return err
+	}
+	return w.open()
+}
+
+// kill goes on with what is on disk now, as if the process had died: a copy of the
+// directory has no locks on it.
+func (w *world) kill() error {
+	dead := w.engine
+	from := w.dir
+	w.dir = w.newDir()
+	if err := os.CopyFS(w.dir, os.DirFS(from)); err != nil {
+		return err
+	}
+	w.engine = nil
+	if dead != nil {
+		_ = dead.Close() // what it does is not seen any more
+	}
+	if err := os.RemoveAll(from); err != nil {
+		return err
+	}
+	return w.open()
+}
+
+// check brings everything up to date, and compares it with the list.
+func (w *world) check() error {
+	if err := w.sync(); err != nil {
+		return fmt.Errorf("sync to check: %w", err)
+	}
+	return w.agrees(w.engine)
+}
+
+func (w *world) agrees(e *engine) error {
+	if err := w.list.answers(w.ctx, e); err != nil {
+		return err
+	}
+	return w.verify(e)
+}
+
+func (w *world) verify(e *engine) error {
+	report, err := e.Verify(w.ctx, verifyRequest{Content: true}, func(progress) {})
+	if err == nil {
+		err = report.Err()
+	}
+	if err != nil {
+		return fmt.Errorf("verify: %w", err)
+	}
+	return nil
+}
+
+// verifies compares store and warehouse as they are, and holds that the books have
+// all that was captured, wherever it is.
+func (w *world) verifies(r *rand.Rand) error {
+	if err := w.verify(w.engine); err != nil {
+		return err
+	}
+	s, err := w.engine.Status(w.ctx)
+	if err != nil {
+		return err
+	}
+	received, doubts := int64(0), w.list.doubts
+	for _, b := range s.Books {
+		received += b.Received
+	}
+	for _, n := range w.list.doubted {
+		doubts += n
+	}
+	if want := int64(len(w.list.events)) + w.list.rejected; !s.Balanced || received < want || received > want+doubts {
+		return fmt.Errorf("status: balanced %t, %d received, want %d and at most %d more", s.Balanced, received, want, doubts)
+	}
+	return nil
+}
+
+func (w *world) sync() error {
+	w.engine.loader.Wake()
+	r, err := w.engine.Sync(w.ctx, func(progress) {})
+	return errors.Join(err, r.err())
+}
+
+// A sending is events that a client sends until it is told that they are there.
+type sending struct {
+	lines   string
+	facts   []*fact
+	invalid int
+	at      time.Time
+}
+
+// captures sends a batch of events.
+func (w *world) captures(r *rand.Rand) error { return w.sends(r, 0) }
+
+// capturesAgain sends events of which most were sent before.
+func (w *world) capturesAgain(r *rand.Rand) error { return w.sends(r, 3) }
+
+// sends sends a batch, of which old in 4 were sent before.
+func (w *world) sends(r *rand.Rand, old int) error {
+	w.now = w.now.Add([]time.Duration{0, time.Millisecond, 10 * time.Minute, time.Hour, 5 * time.Hour, 24 * time.Hour, 50 * time.Hour}[r.IntN(7)]).Add(time.Duration(r.IntN(1000)) * time.Millisecond)
+	s := &sending{at: w.now}
+	var b strings.Builder
+	sent := len(w.list.events)
+	for range 1 + r.IntN(20) {
+		var f *fact
+		if sent > 0 && r.IntN(4) < old {
+			f = w.list.again(r, w.now, w.list.events[r.IntN(sent)])
+		} else {
+			f = w.list.fresh(r, w.now)
+		}
+		// So that the others of the batch are seen by the next.
+		w.list.events = append(w.list.events, f)
+		b.WriteString(f.line(r))
+		if r.IntN(15) == 0 {
+			b.WriteString(rejects(r, w.now))
+			s.invalid++
+		}
+	}
+	s.facts = slices.Clone(w.list.events[sent:])
+	w.list.events = w.list.events[:sent]
+	s.lines = b.String()
+	w.pending = s
+	return w.send()
+}
+
+// send sends what is pending. The list has it once it is acknowledged.
+func (w *world) send() error {
+	s := w.pending
+	taken, err := w.capture.Take(w.ctx, []byte(s.lines))
+	if err != nil {
+		return err
+	}
+	w.pending = nil
+	if taken.Accepted != len(s.facts) || taken.Rejected != s.invalid {
+		return fmt.Errorf("capture accepted %d and rejected %d, not %d and %d, of %.500s", taken.Accepted, taken.Rejected, len(s.facts), s.invalid, s.lines)
+	}
+	w.list.events = append(w.list.events, s.facts...)
+	w.list.rejected += int64(s.invalid)
+	return nil
+}
+
+// sendAgain sends what was not acknowledged, at the same time by its clock: which of
+// the two is stored then makes no difference.
+func (w *world) sendAgain() error {
+	if w.pending == nil {
+		return nil
+	}
+	for _, f := range w.pending.facts {
+		w.list.doubted[bookOf(f.event, f.hour())]++
+	}
+	w.list.doubts += int64(w.pending.invalid)
+	return w.send()
+}
+
+func (w *world) closed(r *rand.Rand) arbalest.Hour {
+	return arbalest.HourOf(w.now) + arbalest.Hour(r.IntN(24*5)-24*2)
+}
+
+// compact merges what is closed at some time, wholly or one commit's worth.
+func (w *world) compact(r *rand.Rand) error {
+	closed, whole := w.closed(r), r.IntN(3) > 0
+	for {
+		c, err := w.engine.lake.Compact(w.ctx, closed)
+		if err != nil || !whole || c.Commit == 0 && !c.More {
+			return err
+		}
+	}
+}
+
+// rebuild makes all tables again, or one, or says what would differ.
+func (w *world) rebuild(r *rand.Rand) error {
+	var q rebuildRequest
+	tables, err := w.engine.Tables(w.ctx)
+	if err != nil {
+		return err
+	}
+	if n := len(tables.Tables); n > 0 && r.IntN(2) == 0 {
+		q.Tables = []string{tables.Tables[r.IntN(n)].Table}
+	}
+	q.Diff = r.IntN(4) == 0
+	report, err := w.engine.Rebuild(w.ctx, q, func(progress) {})
+	if err == nil {
+		err = report.err()
+	}
+	for _, d := range report.Diff {
+		if other := slices.ContainsFunc(d.Columns, func(c columnDiff) bool { return c.Values > 0 }); err == nil && (other || d.OnlyOld+d.OnlyNew > 0) {
+			err = fmt.Errorf("a rebuild changes what verify agrees with: %+v", d)
+		}
+	}
+	return err
+}
+
+// copies copies the lake to another place, and goes on there, with the warehouse or
+// a new one.
+func (w *world) copies(r *rand.Rand) error {
+	to := w.newDir()
+	memory := w.memory
+	var store blob.Store = blob.NewMemory()
+	if memory == nil {
+		dir, err := blob.OpenDir(filepath.Join(to, "store"))
+		if err != nil {
+			return err
+		}
+		defer dir.Close()
+		store = dir
+	}
+	if err := os.MkdirAll(to, 0o755); err != nil {
+		return err
+	}
+	l, err := lakeOn(store, w.config)
+	if err != nil {
+		return err
+	}
+	_, err = w.engine.lake.CopyTo(w.ctx, l, func(lake.Copied) {})
+	if err != nil {
+		w.store.mend() // and goes on where it was
+		_, err = w.engine.lake.CopyTo(context.WithoutCancel(w.ctx), l, func(lake.Copied) {})
+	}
+	if err != nil {
+		return err
+	}
+	err = errors.Join(w.capture.Close(w.ctx), w.gather.Close(w.ctx), w.engine.Close())
+	w.engine = nil
+	if err != nil {
+		return err
+	}
+	if r.IntN(2) == 0 {
+		if err := os.Rename(filepath.Join(w.dir, "warehouse.duckdb"), filepath.Join(to, "warehouse.duckdb")); err != nil {
+			return err
+		}
+	}
+	if err := os.RemoveAll(w.dir); err != nil {
+		return err
+	}
+	w.dir = to
+	if memory != nil {
+		w.memory = store.(*blob.Memory)
+	}
+	return w.open()
+}
+
+// dropWarehouse deletes all that is derived.
+func (w *world) dropWarehouse(r *rand.Rand) error {
+	err := errors.Join(w.capture.Close(w.ctx), w.gather.Close(w.ctx), w.engine.Close(), os.Remove(filepath.Join(w.dir, "warehouse.duckdb")))
+	w.engine = nil
+	if err != nil {
+		return err
+	}
+	return w.open()
+}
+
+// beside opens the place as another process with a warehouse of its own.
+func (w *world) beside() (*engine, error) {
+	c := w.config
+	c.Warehouse.URL = "second.duckdb"
+	store, closes, err := w.openStore()
+	if err != nil {
+		return nil, err
+	}
+	e, err := engineOn(w.ctx, place{dir: w.dir}, c, store, closes)
+	if err != nil {
+		return nil, errors.Join(err, closes())
+	}
+	return e, nil
+}
+
+// another brings the other warehouse of the place to where the lake is: it must have
+// the same answers.
+func (w *world) another(r *rand.Rand) (err error) {
+	if err := w.engine.Land(w.ctx); err != nil {
+		return err
+	}
+	e, err := w.beside()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, e.Close()) }()
+	report, err := e.Sync(w.ctx, func(progress) {})
+	if err := errors.Join(err, report.err()); err != nil {
+		return err
+	}
+	return w.agrees(e)
+}
+
+// atOnce does what others than the one engine may do while it is in use.
+func (w *world) atOnce(r *rand.Rand) error {
+	closed := w.closed(r)
+	e, err := w.beside()
+	if err != nil {
+		return err
+	}
+	var g errgroup.Group
+	g.Go(func() error { return w.sends(r, 1) })
+	g.Go(w.sync)
+	g.Go(func() error {
+		_, err := w.engine.lake.Compact(w.ctx, closed)
+		return err
+	})
+	g.Go(func() error {
+		_, err := e.lake.Compact(w.ctx, closed)
+		return err
+	})
+	g.Go(func() error {
+		_, err := e.Sync(w.ctx, func(progress) {})
+		return err
+	})
+	return errors.Join(g.Wait(), e.Close())
+}
+
+// breaks has an operation fail half-way, or the whole process die.
+func (w *world) breaks(r *rand.Rand) error {
+	op := breakable[r.IntN(len(breakable))]
+	if r.IntN(3) > 0 { // so that there is something to do
+		if err := w.captures(r); err != nil {
+			return err
+		}
+	}
+	whole, store := w.ctx, w.store
+	ctx, cancel := context.WithCancel(whole)
+	defer cancel()
+	w.did = op.name + ", with " + store.arm(r, cancel)
+	w.ctx = ctx
+	err := op.do(w, r)
+	w.ctx = whole
+	store.mend()
+	if err != nil && !isOurs(err) {
+		return err
+	}
+	if err == nil {
+		w.did += ", and done all the same"
+	} else if w.engine == nil || r.IntN(3) > 0 {
+		w.did += ", and a kill after it"
+		if err := w.kill(); err != nil {
+			return err
+		}
+	}
+	return w.sendAgain()
+}
+
+// A shaky store is one that a fault befalls once it is armed, until it is mended.
+type shaky struct {
+	base blob.Store
+
+	mu     sync.Mutex
+	faulty blob.Store   // base with a fault; nil is none
+	steps  int          // until strike
+	strike func() error // what befalls from then on
+	disk   bool         // what the directory does is counted, instead of the store's operations
+}
+
+var (
+	errFault = fmt.Errorf("%w: a fault of the test's", arbalest.ErrUnavailable)
+	errDisk  = errors.New("the test's disk is broken")
+)
+
+// isOurs says whether an error tells of what a store was armed with. Those of stalled
+// tables have it as text.
+func isOurs(err error) bool {
+	return slices.ContainsFunc([]error{errFault, errDisk, blobtest.ErrCrashed, context.Canceled}, func(ours error) bool {
+		return errors.Is(err, ours) || strings.Contains(err.Error(), ours.Error())
+	})
+}
+
+// arm chooses a fault that befalls one of the operations to come.
+func (s *shaky) arm(r *rand.Rand, cancel func()) (what string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	nth := 1 + r.IntN([]int{3, 10, 40}[r.IntN(3)])
+	s.steps = nth
+	switch kind := r.IntN(6); kind {
+	case 0:
+		s.strike = func() error { cancel(); return nil }
+		return fmt.Sprintf("its context cancelled at operation %d", nth)
+	case 1:
+		s.disk, s.strike = true, func() error { return errDisk }
+		return fmt.Sprintf("no disk from its operation %d on", nth)
+	default:
+		f := blobtest.Fault{
+			Op: []blobtest.Op{"", "", "", blobtest.OpPut, blobtest.OpCreate, blobtest.OpDelete}[r.IntN(6)], Nth: nth, Err: errFault,
+			Kind: []blobtest.Kind{blobtest.Error, blobtest.LostReply, blobtest.Torn, blobtest.Crash}[kind-2],
+		}
+		s.faulty, s.strike = blobtest.Faulty(s.base, f), nil
+		return fmt.Sprintf("%s %d %s", cmp.Or(f.Op, "operation"), nth, []string{"failing", "without a reply", "torn", "the last before a crash"}[kind-2])
+	}
+}
+
+// mend ends the fault.
+func (s *shaky) mend() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.faulty, s.strike, s.disk = nil, nil, false
+}
+
+// count counts an operation of the store or of its disk.
+func (s *shaky) count(disk bool) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.strike == nil || s.disk != disk {
+		return nil
+	}
+	if s.steps--; s.steps > 0 {
+		return nil
+	}
+	return s.strike()
+}
+
+func (s *shaky) around(op, path string, call func() error) error {
+	if err := s.count(true); err != nil {
+		return err
+	}
+	return call()
+}
+
+func (s *shaky) store() blob.Store {
+	_ = s.count(false)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.faulty != nil {
+		return s.faulty
+	}
+	return s.base
+}
+
+func (s *shaky) Get(ctx context.Context, key arbalest.Key, offset, length int64) (io.ReadCloser, error) {
+	return s.store().Get(ctx, key, offset, length)
+}
+
+func (s *shaky) Put(ctx context.Context, key arbalest.Key, body io.ReadSeeker) error {
+	return s.store().Put(ctx, key, body)
+}
+
+func (s *shaky) Create(ctx context.Context, key arbalest.Key, body io.ReadSeeker) error {
+	return s.store().Create(ctx, key, body)
+}
+
+func (s *shaky) List(ctx context.Context, prefix, after arbalest.Key) iter.Seq2[blob.Info, error] {
+	return s.store().List(ctx, prefix, after)
+}
+
+func (s *shaky) Delete(ctx context.Context, key arbalest.Key) error {
+	return s.store().Delete(ctx, key)
+}
+
+// A shakyDir has drafts too.
+type shakyDir struct {
+	*shaky
+	dir *blob.Dir
+}
+
+func (s shakyDir) Draft(ctx context.Context, key arbalest.Key) (*blob.Draft, error) {
+	_ = s.count(false)
+	return s.dir.Draft(ctx, key)
+}
+
+func (s shakyDir) Drafted(ctx context.Context, key arbalest.Key) (bool, error) {
+	return s.dir.Drafted(ctx, key)
+}
+
+func (s shakyDir) Recover(ctx context.Context) error {
+	_ = s.count(false)
+	return s.dir.Recover(ctx)
+}
