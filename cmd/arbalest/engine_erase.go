@@ -9,6 +9,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -37,7 +38,17 @@ func (e *engine) Erase(ctx context.Context, q eraseRequest, show func(progress))
 			return f.report, err
 		}
 	}
-	if err := f.rejected(ctx); err != nil {
+	s := &sieve{finding: &f}
+	if q.Where != "" {
+		if err := f.unloaded(ctx, s); err != nil {
+			return f.report, err
+		}
+	}
+	// Bodies are held against all ids.
+	if err := s.flush(ctx); err != nil {
+		return f.report, err
+	}
+	if err := f.rejected(ctx, s); err != nil {
 		return f.report, err
 	}
 	if q.Dry {
@@ -58,7 +69,8 @@ func (e *engine) Erase(ctx context.Context, q eraseRequest, show func(progress))
 	for _, n := range done.Events {
 		f.report.Lines += n
 	}
-	f.report.Objects, f.report.Commits, f.report.Rejected, f.report.Unread = done.Objects, done.Commits, done.Bodies, done.Unread
+	f.report.Objects, f.report.Commits, f.report.Rejected = done.Objects, done.Commits, done.Bodies
+	f.report.Unread = append(f.report.Unread, done.Unread...)
 	// Loading comes to the commits, and takes out rows.
 	if _, err := e.Sync(ctx, show); err != nil {
 		return f.report, err
@@ -192,9 +204,54 @@ func (t texts) Row(values []warehouse.Value) error {
 	return nil
 }
 
+// unloaded asks events that have no row, as they could not be loaded: the store has
+// them.
+func (f *finding) unloaded(ctx context.Context, s *sieve) error {
+	type place struct {
+		object arbalest.Key
+		line   int64
+	}
+	var places []place
+	err := f.database.Query(ctx, "SELECT DISTINCT object, line FROM arbalest.load_errors WHERE NOT loaded ORDER BY object, line", func(v []any) error {
+		object, _ := v[0].(string)
+		line, _ := v[1].(int64)
+		places = append(places, place{arbalest.Key(object), line})
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	var of arbalest.Key
+	var stored lake.Stored
+	var lines [][]byte
+	for _, p := range places {
+		if p.object != of {
+			b, now, err := f.lake.AppendLines(ctx, nil, arbalest.Object{Key: p.object})
+			if errors.Is(err, arbalest.ErrUnknown) || errors.Is(err, arbalest.ErrCorrupt) {
+				f.report.Unread = append(f.report.Unread, p.object)
+			} else if err != nil {
+				return err
+			}
+			of, stored, lines = p.object, now, bytes.SplitAfter(b, []byte{'\n'})
+		}
+		n := stored.Now(p.line)
+		if n < 1 || n > int64(len(lines)) {
+			continue
+		}
+		l, err := arbalest.ParseLine(lines[n-1])
+		if err != nil {
+			continue // it is no event
+		}
+		err = s.add(ctx, sifted{event: arbalest.EventName(l.Name), id: l.UnquoteID(), at: time.UnixMicro(l.Time).UTC()}, append([]byte{'{'}, l.Rest...))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // rejected looks for what is to be erased among what was rejected.
-func (f *finding) rejected(ctx context.Context) error {
-	s := &sieve{finding: f}
+func (f *finding) rejected(ctx context.Context, s *sieve) error {
 	for k, err := range f.lake.Rejections(ctx, lake.Span{}) {
 		if err != nil {
 			return err
@@ -208,7 +265,7 @@ func (f *finding) rejected(ctx context.Context) error {
 				break
 			}
 			if found = f.ids[event.Name][event.ID]; !found && f.Where != "" {
-				if err := s.add(ctx, k, event); err != nil {
+				if err := s.add(ctx, sifted{ref: k.Ref, event: event.Name, at: k.Received}, event.Properties); err != nil {
 					return err
 				}
 			}
@@ -263,23 +320,32 @@ func bodyEvents(body []byte) func(yield func(bodyEvent, error) bool) {
 // sieveBytes is how many bytes of properties are asked the condition at a time.
 const sieveBytes = 8 << 20
 
-// A sieve asks events of rejected bodies the condition: they are loaded into tables
-// in memory, as if they had been accepted.
+// A sifted event is one that no table has: of a rejected body, or one that could not be
+// loaded.
+type sifted struct {
+	ref   lake.Ref // of the body
+	event arbalest.EventName
+	id    string
+	at    time.Time
+}
+
+// A sieve asks events that no table has the condition: they are loaded into tables in
+// memory, by the definitions and by what would be inferred without any.
 type sieve struct {
 	*finding
 	lines []byte
-	refs  []lake.Ref
+	held  []sifted
 }
 
-// add takes an event of a body.
-func (s *sieve) add(ctx context.Context, k lake.Kept, e bodyEvent) error {
+// add takes an event.
+func (s *sieve) add(ctx context.Context, e sifted, raw []byte) error {
 	var properties bytes.Buffer
-	if e.Name.Validate() != nil || json.Compact(&properties, e.Properties) != nil || properties.Len() < 2 || properties.Bytes()[0] != '{' || len(s.eraseRequest.Events) > 0 && !slices.Contains(s.eraseRequest.Events, string(e.Name)) {
+	if e.event.Validate() != nil || json.Compact(&properties, raw) != nil || properties.Len() < 2 || properties.Bytes()[0] != '{' || len(s.eraseRequest.Events) > 0 && !slices.Contains(s.eraseRequest.Events, string(e.event)) {
 		return nil
 	}
 	p := properties.Bytes()
-	s.lines = arbalest.AppendLine(s.lines, arbalest.Event{ID: fmt.Sprint(len(s.refs)), Name: e.Name, Time: k.Received, Received: k.Received, Hash: xxh3.Hash(p), Properties: p})
-	s.refs = append(s.refs, k.Ref)
+	s.lines = arbalest.AppendLine(s.lines, arbalest.Event{ID: fmt.Sprint(len(s.held)), Name: e.event, Time: e.at, Received: e.at, Hash: xxh3.Hash(p), Properties: p})
+	s.held = append(s.held, e)
 	if len(s.lines) < sieveBytes {
 		return nil
 	}
@@ -287,11 +353,10 @@ func (s *sieve) add(ctx context.Context, k lake.Kept, e bodyEvent) error {
 }
 
 // flush asks what was taken.
-func (s *sieve) flush(ctx context.Context) (err error) {
-	if len(s.refs) == 0 {
+func (s *sieve) flush(ctx context.Context) error {
+	if len(s.held) == 0 {
 		return nil
 	}
-	refs := s.refs
 	l, err := lake.Open(blob.NewMemory(), lake.Options{})
 	if err != nil {
 		return err
@@ -299,16 +364,47 @@ func (s *sieve) flush(ctx context.Context) (err error) {
 	if _, err := l.NewWriter().AppendLines(ctx, s.lines); err != nil {
 		return err
 	}
-	s.lines, s.refs = s.lines[:0], nil
+	if _, err := l.Sort(ctx); err != nil {
+		return err
+	}
+	given, err := s.config.tables()
+	if err != nil {
+		return err
+	}
+	found := map[int]bool{}
+	for _, tables := range [][]arbalest.Table{given, nil} {
+		if err := s.ask(ctx, l, tables, found); err != nil {
+			return err
+		}
+	}
+	refs := map[lake.Ref]bool{}
+	for n := range found {
+		e := s.held[n]
+		switch {
+		case e.ref.Line > 0:
+			refs[e.ref] = true
+		case s.ids[e.event] == nil:
+			s.ids[e.event] = map[string]bool{}
+			fallthrough
+		default:
+			s.ids[e.event][e.id] = true
+			s.days[arbalest.EventDay{Event: e.event, Day: arbalest.HourOf(e.at)}] = true
+			s.report.Unloaded++
+		}
+	}
+	s.bodies = slices.AppendSeq(s.bodies, maps.Keys(refs))
+	s.lines, s.held = s.lines[:0], nil
+	return nil
+}
+
+// ask loads events into tables in memory, and notes the numbers of those that meet the
+// condition.
+func (s *sieve) ask(ctx context.Context, l *lake.Lake, tables []arbalest.Table, found map[int]bool) (err error) {
 	w, err := duckdb.Open(ctx, "", duckdb.Options{})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, w.Close()) }()
-	tables, err := s.config.tables()
-	if err != nil {
-		return err
-	}
 	opts := load.Options{BatchColumns: w.BatchColumns()}
 	for _, t := range tables {
 		if t.Declared {
@@ -316,9 +412,6 @@ func (s *sieve) flush(ctx context.Context) (err error) {
 		} else {
 			opts.Open = append(opts.Open, t)
 		}
-	}
-	if _, err := l.Sort(ctx); err != nil {
-		return err
 	}
 	loader := load.New(l, w, opts)
 	for idle := false; !idle; {
@@ -333,7 +426,6 @@ func (s *sieve) flush(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	found := map[lake.Ref]bool{}
 	for _, t := range there {
 		ids, err := scratch.matching(ctx, t.Name)
 		if errors.Is(err, arbalest.ErrInvalid) || errors.Is(err, arbalest.ErrUnknown) {
@@ -343,14 +435,10 @@ func (s *sieve) flush(ctx context.Context) (err error) {
 			return err
 		}
 		for id := range ids {
-			var n int
-			if _, err := fmt.Sscan(id, &n); err == nil && n < len(refs) {
-				found[refs[n]] = true
+			if n, err := strconv.Atoi(id); err == nil && n < len(s.held) {
+				found[n] = true
 			}
 		}
-	}
-	for ref := range found {
-		s.bodies = append(s.bodies, ref)
 	}
 	return nil
 }

@@ -32,9 +32,10 @@ names and ids; nothing else. To do it twice, or to kill it, is harmless.
 
 Without --yes it says what it has found and asks. --dry-run only says it.
 
-Events that could not be loaded have no row: they go if their id is that of a row that
-goes. A rejected body is looked through if it is JSON in the form of POST /v1/events;
-others are erased by --text, if they contain that text just so.`,
+Events without a row, as they could not be loaded or were rejected, are held against
+the condition by DuckDB, with the columns that they are defined or inferred to have. A
+rejected body is looked through if it is JSON in the form of POST /v1/events; others
+are erased by --text, if they contain that text just so.`,
 		Example: "  arbalest erase --data DIR --where \"email_address = 'jane@doe.com'\" --by dpo --why 'request 17'\n  arbalest erase --data DIR user.created --where 'user_id = 42' --dry-run",
 		Args:    cobra.ArbitraryArgs,
 	}
@@ -100,10 +101,11 @@ type eraseReport struct {
 	Dry      bool           `json:"dry,omitempty"`
 	Tables   []erasedTable  `json:"tables"`
 	Skipped  []skippedTable `json:"skipped,omitempty"`
-	Rejected int64          `json:"rejected"`         // bodies of rejected events
-	Opaque   int64          `json:"opaque,omitempty"` // bodies that could not be looked into
-	Lines    int64          `json:"lines"`            // of the store, repeats among them
-	Objects  int            `json:"objects"`          // that had them
+	Unloaded int64          `json:"unloaded,omitempty"` // events that could not be loaded
+	Rejected int64          `json:"rejected"`           // bodies of rejected events
+	Opaque   int64          `json:"opaque,omitempty"`   // bodies that could not be looked into
+	Lines    int64          `json:"lines"`              // of the store, repeats among them
+	Objects  int            `json:"objects"`            // that had them
 	Commits  []arbalest.Seq `json:"commits,omitempty"`
 	Unread   []arbalest.Key `json:"unread,omitempty"` // objects that are damaged
 	Left     int64          `json:"left,omitempty"`   // rows that the condition finds afterwards
@@ -137,7 +139,7 @@ func (r eraseReport) print(out io.Writer, asJSON bool) error {
 	if asJSON {
 		return json.NewEncoder(out).Encode(r)
 	}
-	total := int64(0)
+	total := r.Unloaded
 	for _, t := range r.Tables {
 		if total += t.Events; t.Events > 0 {
 			fmt.Fprintf(out, "  %s: %s\n", t.Table, plural(t.Events, "event"))
@@ -149,6 +151,9 @@ func (r eraseReport) print(out io.Writer, asJSON bool) error {
 	}
 	if slices.Sort(names); len(names) > 0 {
 		fmt.Fprintf(out, "  not looked at, as they have not the columns: %s\n", strings.Join(names, ", "))
+	}
+	if r.Unloaded > 0 {
+		fmt.Fprintf(out, "  that could not be loaded: %s\n", plural(r.Unloaded, "event"))
 	}
 	if r.Opaque > 0 {
 		fmt.Fprintf(out, "  %s of rejected events could not be looked into: they are not JSON in the form of POST /v1/events (--text TEXT erases those with a text)\n", plural(r.Opaque, "body"))
