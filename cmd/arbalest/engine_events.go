@@ -30,7 +30,9 @@ type eventLine struct {
 // eventsSQL sums the journal by event, and nothing but sums leaves the warehouse.
 const eventsSQL = `SELECT event, max(table_name), CAST(sum(stored) AS BIGINT), CAST(sum(rejected) AS BIGINT), CAST(sum(loaded) AS BIGINT), CAST(sum(repeats) AS BIGINT),
 	CAST(sum(conflicts) AS BIGINT), CAST(sum(errors) AS BIGINT), CAST(sum(CASE WHEN hour > $1 THEN stored ELSE 0 END) AS BIGINT),
-	min(CASE WHEN stored > 0 THEN hour END), max(CASE WHEN stored > 0 THEN hour END), max(CASE WHEN stored > 0 THEN loaded_at END) FROM arbalest.journal GROUP BY event`
+	min(CASE WHEN stored > 0 THEN hour END), max(CASE WHEN stored > 0 THEN hour END), max(CASE WHEN stored > 0 THEN loaded_at END), CAST(sum(erased) AS BIGINT)
+	FROM (SELECT event, table_name, hour, stored, rejected, loaded, repeats, conflicts, errors, 0 AS erased, loaded_at FROM arbalest.journal
+	UNION ALL SELECT event, table_name, hour, 0, 0, 0, 0, 0, 0, erased, erased_at FROM arbalest.erased) AS counts GROUP BY event`
 
 // An eventsReport is the names that there are.
 type eventsReport struct {
@@ -97,6 +99,7 @@ func (e *engine) journaled(ctx context.Context, day time.Time) (map[arbalest.Eve
 		for i, to := range []*int64{&l.Stored, &l.Rejected, &l.Loaded, &l.Repeats, &l.Conflicts, &l.Errors, &l.LastDay} {
 			*to, _ = v[2+i].(int64)
 		}
+		l.Erased, _ = v[12].(int64)
 		l.settle()
 		lines[l.Event] = l
 		return nil

@@ -16,7 +16,7 @@ import (
 )
 
 // booked are the figures of the books: Received = Stored + Rejected, and Stored =
-// Loaded + Repeats + Errors + NotLoaded.
+// Loaded + Repeats + Errors + NotLoaded + Erased.
 type booked struct {
 	Received int64 `json:"received"`
 	Rejected int64 `json:"rejected"`
@@ -34,7 +34,7 @@ func (b *booked) add(o booked) {
 // settle sets what follows from the rest.
 func (b *booked) settle() {
 	b.Received = b.Stored + b.Rejected
-	b.NotLoaded = b.Stored - b.Loaded - b.Repeats - b.Errors
+	b.NotLoaded = b.Stored - b.Loaded - b.Repeats - b.Errors - b.Erased
 }
 
 // A bookLine is what became of the events of one name and hour.

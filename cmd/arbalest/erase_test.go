@@ -129,6 +129,18 @@ func TestErase(t *testing.T) {
 			t.Errorf("books: %s", got)
 		}
 		verified()
+		events, err := e.Events(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, l := range events.Events {
+			if l.NotLoaded != 0 || l.Event == "order" && l.Erased != 1 {
+				t.Errorf("%+v", l)
+			}
+		}
+		if s, err := e.Status(ctx); err != nil || !s.Balanced {
+			t.Errorf("status: %+v, %v", s, err)
+		}
 	}
 	left()
 	store := filepath.Join(p.dir, "store")

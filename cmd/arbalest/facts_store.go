@@ -53,7 +53,8 @@ var kindsOf = []struct{ folder, name, what string }{
 	{"_log", "log", "commits and their plans"},
 	{"_rejected", "rejected", "invalid events, with reasons"},
 	{"_replayed", "replayed", "marks of what was replayed"},
-	{"_moved", "moves", "where compaction put objects"},
+	{"_moved", "moves", "where compaction and erasure put objects"},
+	{"_erased", "erasures", "what was erased, for whom, and what is refused"},
 	{"_tables", "definitions", "definitions of tables that were not declared"},
 }
 

@@ -151,7 +151,7 @@ func (f *facts) Line(ctx context.Context, table string, object arbalest.Key, lin
 	defer lines.Close()
 	now := stored.Now(line)
 	if now == 0 {
-		return l, fmt.Errorf("%w: line %d of %s repeated another, and compaction left it out", arbalest.ErrUnknown, line, object)
+		return l, fmt.Errorf("%w: line %d of %s is not there any more: it was erased, or repeated another and was left out by compaction", arbalest.ErrUnknown, line, object)
 	}
 	r := bufio.NewReaderSize(lines, shownLine)
 	for n := int64(1); ; n++ {

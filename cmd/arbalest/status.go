@@ -25,7 +25,7 @@ func newStatus() *cobra.Command {
 		Short: "How everything stands, with the books",
 		Long: `Shows, for each event, what was received, and what became of it:
 received = stored + rejected, and
-stored = loaded + repeats + load errors + not loaded yet.
+stored = loaded + repeats + load errors + not loaded yet + erased.
 Before that come the last runs of pipelines, and the models with their last build
 and the tests that failed when arbalest test ran last. As json that is all of it,
 by event and hour; as csv and ndjson it is the books.`,
@@ -65,17 +65,17 @@ func (r shownStatus) print(out io.Writer, format string) error {
 	if !r.hours {
 		lines = byEvent(lines)
 	}
-	columns := []string{"event", "hour", "received", "rejected", "stored", "loaded", "repeats", "conflicts", "errors", "not_loaded"}
+	columns := []string{"event", "hour", "received", "rejected", "stored", "loaded", "repeats", "conflicts", "errors", "not_loaded", "erased"}
 	if !r.hours {
 		columns = slices.Delete(columns, 1, 2)
 	}
 	l := newListing(columns...)
 	for _, b := range lines {
 		if !r.hours {
-			l.add(b.Event, b.Received, b.Rejected, b.Stored, b.Loaded, b.Repeats, b.Conflicts, b.Errors, b.NotLoaded)
+			l.add(b.Event, b.Received, b.Rejected, b.Stored, b.Loaded, b.Repeats, b.Conflicts, b.Errors, b.NotLoaded, b.Erased)
 			continue
 		}
-		l.add(b.Event, b.Hour, b.Received, b.Rejected, b.Stored, b.Loaded, b.Repeats, b.Conflicts, b.Errors, b.NotLoaded)
+		l.add(b.Event, b.Hour, b.Received, b.Rejected, b.Stored, b.Loaded, b.Repeats, b.Conflicts, b.Errors, b.NotLoaded, b.Erased)
 	}
 	return l.print(out, format)
 }
@@ -182,8 +182,8 @@ func booksTable(lines []bookLine, hours bool) string {
 	if hours {
 		header = append(header, "hour")
 	}
-	t := newTable(append(header, "received", "rejected", "stored", "loaded", "repeats", "conflicts", "errors", "not loaded")...)
-	t.right(len(header)+1, len(header)+8)
+	t := newTable(append(header, "received", "rejected", "stored", "loaded", "repeats", "conflicts", "errors", "not loaded", "erased")...)
+	t.right(len(header)+1, len(header)+9)
 	var sum booked
 	for _, b := range lines {
 		row := table.Row{nameShown(b.Event)}
@@ -203,7 +203,7 @@ func booksTable(lines []bookLine, hours bool) string {
 
 func (b booked) figures() table.Row {
 	var row table.Row
-	for _, n := range []int64{b.Received, b.Rejected, b.Stored, b.Loaded, b.Repeats, b.Conflicts, b.Errors, b.NotLoaded} {
+	for _, n := range []int64{b.Received, b.Rejected, b.Stored, b.Loaded, b.Repeats, b.Conflicts, b.Errors, b.NotLoaded, b.Erased} {
 		row = append(row, thousands(n))
 	}
 	return row
