@@ -91,6 +91,8 @@ type Erase struct {
 	Days     []EventDay `json:"days,omitempty"`
 	Whole    []EventDay `json:"whole,omitempty"`
 	Rewrites []Rewrite  `json:"rewrites,omitempty"`
+	// Bodies are rejected events of which only that they were rejected is kept.
+	Bodies []Strike `json:"bodies,omitempty"`
 }
 
 // An EventDay is a UTC day of an event's partitions.
@@ -107,7 +109,8 @@ type Rewrite struct {
 	Strikes []Strike `json:"strikes"`
 }
 
-// A Strike says which lines of a commit's object are erased.
+// A Strike says which lines are erased of an object of a commit's, or of rejected
+// events.
 type Strike struct {
 	Key   Key   `json:"key"`
 	Lines []Run `json:"lines"` // ascending

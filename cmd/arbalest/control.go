@@ -66,6 +66,7 @@ type request struct {
 	Runs     pipeline.Filter `json:"runs"`
 	Trial    trialRequest    `json:"trial"`
 	Rebuild  rebuildRequest  `json:"rebuild"`
+	Erase    eraseRequest    `json:"erase"`
 }
 
 // A contact is DIR/serve.json.
@@ -101,6 +102,7 @@ func listenControl(op operator, file, capture string) (*control, error) {
 	}))
 	mux.HandleFunc("POST /try", c.handle(func(ctx context.Context, r request, s *stream) (any, error) { return op.Try(ctx, r.Trial, s.show) }))
 	mux.HandleFunc("POST /compact", c.handle(func(ctx context.Context, _ request, s *stream) (any, error) { return op.Compact(ctx, s.show) }))
+	mux.HandleFunc("POST /erase", c.handle(func(ctx context.Context, r request, s *stream) (any, error) { return op.Erase(ctx, r.Erase, s.show) }))
 	mux.HandleFunc("POST /run", c.handle(func(ctx context.Context, r request, s *stream) (any, error) { return op.Run(ctx, r.Pipeline, s.show) }))
 	mux.HandleFunc("POST /validate", c.handle(func(ctx context.Context, r request, s *stream) (any, error) {
 		return op.Validate(ctx, r.Pipeline, s.show)

@@ -35,6 +35,8 @@ type operator interface {
 	Try(ctx context.Context, r trialRequest, show func(progress)) (trialReport, error)
 	// Compact merges the objects of what is closed.
 	Compact(ctx context.Context, show func(progress)) (compactReport, error)
+	// Erase erases events for good, or says which.
+	Erase(ctx context.Context, r eraseRequest, show func(progress)) (eraseReport, error)
 	// Run runs a pipeline and all that it requires; that it failed is in the
 	// report.
 	Run(ctx context.Context, r pipelineRequest, show func(progress)) (runReport, error)

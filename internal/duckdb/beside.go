@@ -11,7 +11,7 @@ import (
 )
 
 // bookedTables are the books that have rows of tables.
-var bookedTables = [...]string{"journal", "load_errors", "conflicts", "tables"}
+var bookedTables = [...]string{"journal", "load_errors", "conflicts", "erased", "tables"}
 
 // tableBooks are the books of live tables: those, and what is known of what left.
 func tableBooks() []string {
@@ -45,6 +45,16 @@ func (s shadow) Progress(ctx context.Context) (load.Progress, error) {
 // Load implements load.Shadow.
 func (s shadow) Load(ctx context.Context, prev load.Progress, b load.Batch) ([]load.Counts, error) {
 	return s.w.load(ctx, besideBooks, prev, b.Beside())
+}
+
+// Rows implements load.Shadow.
+func (s shadow) Rows(ctx context.Context, table string, from, to int64, visit func(load.Row) error) error {
+	return s.w.Rows(ctx, load.BesidePrefix+table, from, to, visit)
+}
+
+// Unloaded implements load.Shadow.
+func (s shadow) Unloaded(ctx context.Context, table string, visit func(id string, time int64) error) error {
+	return s.w.unloaded(ctx, besideBooks, table, visit)
 }
 
 // Beside implements load.Warehouse.
@@ -194,7 +204,7 @@ func (tx *transaction) drop() error {
 
 func (tx *transaction) dropBooks() error {
 	for _, book := range append([]string{"cursor"}, bookedTables[:]...) {
-		if err := tx.exec("DROP TABLE " + tx.book(book)); err != nil {
+		if err := tx.exec("DROP TABLE IF EXISTS " + tx.book(book)); err != nil {
 			return err
 		}
 	}

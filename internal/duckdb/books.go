@@ -34,6 +34,7 @@ func bookTables(books string) []string {
 			column_name VARCHAR, value VARCHAR, reason VARCHAR, loaded BOOLEAN, loaded_at TIMESTAMP)`,
 		`conflicts (table_name VARCHAR, event_id VARCHAR, event_time TIMESTAMP, kept_hash VARCHAR, other_hash VARCHAR,
 			object VARCHAR, line BIGINT, "commit" BIGINT, loaded_at TIMESTAMP)`,
+		`erased ("commit" BIGINT, table_name VARCHAR, event VARCHAR, hour TIMESTAMP, erased BIGINT, erased_at TIMESTAMP)`,
 	}
 	for i := range statements {
 		statements[i] = "CREATE TABLE IF NOT EXISTS arbalest." + books + statements[i]
@@ -48,18 +49,19 @@ var (
 		`CREATE SCHEMA IF NOT EXISTS arbalest`,
 		`CREATE TABLE IF NOT EXISTS arbalest.format (version INTEGER)`,
 	}
-	schemaEnd = `CREATE VIEW IF NOT EXISTS arbalest.books AS SELECT event, hour,
+	schemaEnd = `CREATE OR REPLACE VIEW arbalest.books AS SELECT event, hour,
 		(sum(stored) + sum(rejected))::BIGINT AS received, sum(stored)::BIGINT AS stored, sum(rejected)::BIGINT AS rejected,
 		sum(loaded)::BIGINT AS loaded, sum(repeats)::BIGINT AS repeats, sum(conflicts)::BIGINT AS conflicts, sum(errors)::BIGINT AS errors,
-		(sum(stored) - sum(loaded) - sum(repeats) - sum(errors))::BIGINT AS not_loaded
-		FROM arbalest.journal GROUP BY event, hour`
+		(sum(stored) - sum(loaded) - sum(repeats) - sum(errors) - sum(erased))::BIGINT AS not_loaded, sum(erased)::BIGINT AS erased
+		FROM (SELECT event, hour, stored, rejected, loaded, repeats, conflicts, errors, 0 AS erased FROM arbalest.journal
+		UNION ALL SELECT event, hour, 0, 0, 0, 0, 0, 0, erased FROM arbalest.erased) GROUP BY event, hour`
 )
 
 // makeBooks makes schema arbalest if it is not there, with a zero cursor. The
 // error wraps arbalest.ErrNewer if a newer arbalest made it.
 func (w *Warehouse) makeBooks(ctx context.Context) error {
 	var made, whole bool
-	err := w.writer.QueryRowContext(ctx, `SELECT count(*) FILTER (table_name = 'format') > 0, count(*) FILTER (table_name = 'held') > 0
+	err := w.writer.QueryRowContext(ctx, `SELECT count(*) FILTER (table_name = 'format') > 0, count(*) FILTER (table_name IN ('held', 'erased')) = 2
 		FROM duckdb_tables() WHERE database_name = current_database() AND schema_name = 'arbalest'`).Scan(&made, &whole)
 	if err != nil {
 		return fmt.Errorf("read warehouse's format: %w", storageError(err))
@@ -82,7 +84,7 @@ func (w *Warehouse) makeBooks(ctx context.Context) error {
 				return err
 			}
 		}
-		if made { // by a program that knew no tiers
+		if made { // by a program that knew no tiers or erasures
 			return nil
 		}
 		if err := tx.exec(fmt.Sprintf(`INSERT INTO arbalest.format VALUES (%d)`, firstFormat)); err != nil {

@@ -69,6 +69,11 @@ func (w *Warehouse) load(ctx context.Context, books string, prev load.Progress, 
 			}
 			counts = append(counts, c)
 		}
+		for _, r := range b.Removals {
+			if err := l.remove(r); err != nil {
+				return fmt.Errorf("erase in %s: %w", r.Table, err)
+			}
+		}
 		l.journal.Rejected(b.Rejected)
 		for _, ledger := range l.journal.Ledgers() {
 			if err := writeLedger(tx, w.scanner, ledger); err != nil {
@@ -77,6 +82,9 @@ func (w *Warehouse) load(ctx context.Context, books string, prev load.Progress, 
 		}
 		return nil
 	})
+	if len(b.Removals) > 0 {
+		w.recent.forget() // of rows that are gone
+	}
 	if err != nil {
 		w.known = nil // what was made in it is not there
 		w.recent.forget()

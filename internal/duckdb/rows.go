@@ -30,7 +30,11 @@ func (w *Warehouse) Rows(ctx context.Context, table string, from, to int64, visi
 // Unloaded yields the id and time (microseconds) of every event that is
 // recorded as a load error and is not in the table.
 func (w *Warehouse) Unloaded(ctx context.Context, table string, visit func(id string, time int64) error) error {
-	return w.read(ctx, `SELECT event_id, epoch_us(event_time) FROM arbalest.load_errors WHERE NOT loaded AND table_name = `+literal(table),
+	return w.unloaded(ctx, "", table, visit)
+}
+
+func (w *Warehouse) unloaded(ctx context.Context, books, table string, visit func(id string, time int64) error) error {
+	return w.read(ctx, `SELECT event_id, epoch_us(event_time) FROM arbalest.`+books+`load_errors WHERE NOT loaded AND table_name = `+literal(table),
 		func(s *stream) error {
 			id, _ := s.text(0)
 			time, _ := s.integer(1)
@@ -40,13 +44,13 @@ func (w *Warehouse) Unloaded(ctx context.Context, table string, visit func(id st
 
 // Books yields, for each event and hour, what the journal says.
 func (w *Warehouse) Books(ctx context.Context, visit func(load.Book) error) error {
-	return w.read(ctx, `SELECT event, epoch_us(hour), received, rejected, stored, loaded, repeats, conflicts, errors FROM arbalest.books`,
+	return w.read(ctx, `SELECT event, epoch_us(hour), received, rejected, stored, loaded, repeats, conflicts, errors, erased FROM arbalest.books`,
 		func(s *stream) error {
 			event, _ := s.text(0)
 			b := load.Book{Event: arbalest.EventName(event)}
 			hour, _ := s.integer(1)
 			b.Hour = arbalest.Hour(floorDiv(hour, hourMicros))
-			for i, n := range []*int64{&b.Received, &b.Rejected, &b.Stored, &b.Loaded, &b.Repeats, &b.Conflicts, &b.Errors} {
+			for i, n := range []*int64{&b.Received, &b.Rejected, &b.Stored, &b.Loaded, &b.Repeats, &b.Conflicts, &b.Errors, &b.Erased} {
 				*n, _ = s.integer(2 + i)
 			}
 			return visit(b)

@@ -264,11 +264,34 @@ func (c *copying) moving(ctx context.Context, commit arbalest.Commit) error {
 				return err
 			}
 		}
+		if err := c.bodies(ctx, commit.Seq); err != nil {
+			return err
+		}
 	}
 	if err := c.finish(ctx, commit.Seq); err != nil {
 		return err
 	}
 	return c.to.sweep(ctx, commit.Seq)
+}
+
+// bodies copies objects of rejected events again, which an erasure rewrote.
+func (c *copying) bodies(ctx context.Context, seq arbalest.Seq) error {
+	r, err := c.from.Erasure(ctx, seq)
+	if err != nil {
+		return err
+	}
+	for _, key := range r.Bodies {
+		n, err := c.put(ctx, key, func([]byte) error { return nil })
+		if errors.Is(err, arbalest.ErrUnknown) {
+			continue // removed since
+		}
+		if err != nil {
+			return err
+		}
+		c.done.Objects++
+		c.done.Bytes += int64(n)
+	}
+	return nil
 }
 
 // moves copies what a compaction or an erasure made, and what it moved.

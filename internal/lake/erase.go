@@ -32,6 +32,8 @@ type Erasure struct {
 	Days []arbalest.EventDay
 	// Whole are days of which all events that are there are erased. Others may come.
 	Whole []arbalest.EventDay
+	// Bodies are rejected events that have something to erase, and are sorted.
+	Bodies []Ref
 }
 
 // Erased is what Erase did. The zero Erased says that there was nothing to do.
@@ -39,6 +41,7 @@ type Erased struct {
 	Commits []arbalest.Seq
 	Events  map[arbalest.EventName]int64 // lines
 	Objects int                          // that had them
+	Bodies  int64                        // of rejected events
 	// Unread are objects that cannot be read, so that it is not known whether they
 	// have any. arbalest verify tells of them.
 	Unread []arbalest.Key
@@ -72,6 +75,7 @@ func (l *Lake) Erase(ctx context.Context, e Erasure) (Erased, error) {
 		}
 	}
 	w.order()
+	w.strike()
 	for more := true; more; {
 		if more, err = w.pass(ctx); err != nil {
 			return w.done, fmt.Errorf("erase: %w", err)
@@ -93,6 +97,7 @@ type erasing struct {
 	scanned map[arbalest.Key][]arbalest.Strike
 	unread  map[arbalest.Key]bool
 	commits map[arbalest.Seq][]arbalest.Object // those of days
+	bodies  []arbalest.Strike                  // of rejected events, that are left to do
 	done    Erased
 }
 
@@ -157,7 +162,9 @@ func (w *erasing) pass(ctx context.Context) (more bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if len(plan.Erase.Rewrites)+len(plan.Erase.Fingerprints) == 0 {
+	n := min(len(w.bodies), planObjects)
+	plan.Erase.Bodies = w.bodies[:n]
+	if len(plan.Erase.Rewrites)+len(plan.Erase.Fingerprints)+n == 0 {
 		w.days = rest
 		return len(rest) > 0, nil
 	}
@@ -190,6 +197,10 @@ func (w *erasing) note(ctx context.Context, plan arbalest.Plan) error {
 	for _, n := range r.Lines {
 		w.done.Events[n.Event] += n.Events
 	}
+	for _, s := range plan.Erase.Bodies {
+		w.done.Bodies += countRuns(s.Lines)
+	}
+	w.bodies = w.bodies[len(plan.Erase.Bodies):]
 	w.done.Objects += len(plan.Erase.Rewrites) - len(r.Passed)
 	for _, key := range r.Passed {
 		w.unread[key] = true
@@ -536,6 +547,11 @@ func (l *Lake) rewrite(ctx context.Context, r arbalest.Rewrite, suffix string) (
 // for a compaction.
 func (l *Lake) finishErase(ctx context.Context, plan arbalest.Plan) error {
 	m, err := l.merge(ctx, plan)
+	for _, s := range plan.Erase.Bodies {
+		if err == nil {
+			err = l.eraseBodies(ctx, s)
+		}
+	}
 	if err == nil {
 		err = l.createJSON(ctx, erasureKey(plan.Seq), recordOf(plan, m))
 	}
@@ -566,5 +582,55 @@ func recordOf(plan arbalest.Plan, m moves) ErasureRecord {
 		}
 	}
 	r.Lines = listed(counts)
+	for _, s := range e.Bodies {
+		r.Bodies = append(r.Bodies, s.Key)
+	}
 	return r
+}
+
+// strike groups rejected events by their objects.
+func (w *erasing) strike() {
+	refs := slices.SortedFunc(slices.Values(w.Bodies), func(a, b Ref) int {
+		return cmp.Or(cmp.Compare(a.Hour, b.Hour), compareRefs(a, b), cmp.Compare(a.Line, b.Line))
+	})
+	for _, ref := range slices.Compact(refs) {
+		n := len(w.bodies)
+		if n == 0 || w.bodies[n-1].Key != ref.key() {
+			w.bodies = append(w.bodies, arbalest.Strike{Key: ref.key()})
+			n++
+		}
+		w.bodies[n-1].Lines = appendRun(w.bodies[n-1].Lines, int64(ref.Line))
+	}
+}
+
+// eraseBodies rewrites an object of rejected events. One that is not there any more,
+// or damaged, is left: nothing can be said of what it has.
+func (l *Lake) eraseBodies(ctx context.Context, s arbalest.Strike) error {
+	lines, err := l.appendPacked(ctx, nil, s.Key)
+	if errors.Is(err, arbalest.ErrUnknown) || errors.Is(err, arbalest.ErrCorrupt) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var out []byte
+	number := int64(0)
+	for line := range bytes.Lines(lines) {
+		number++
+		r, err := ParseRejected(line)
+		if err == nil && (Stored{Erased: s.Lines}).Now(number) == 0 {
+			out = AppendRejected(out, withoutBody(r))
+		} else {
+			out = append(out, line...)
+		}
+	}
+	if err := l.store.Put(ctx, s.Key, bytes.NewReader(l.codec.pack(nil, out, suffixZstd))); err != nil {
+		return fmt.Errorf("write %s: %w", s.Key, err)
+	}
+	return nil
+}
+
+// withoutBody is what is kept of a rejected event that was erased: that there was one.
+func withoutBody(r Rejected) Rejected {
+	return Rejected{Code: r.Code, Reason: "it was erased", Event: r.Event, Hour: r.Hour, Received: r.Received, Index: r.Index, Truncated: true, Form: r.Form, Protected: r.Protected, Origin: r.Origin}
 }

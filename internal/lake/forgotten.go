@@ -30,7 +30,9 @@ type ErasureRecord struct {
 	Days  []arbalest.EventDay `json:"days,omitempty"`
 	Whole []arbalest.EventDay `json:"whole,omitempty"`
 	// Passed are objects that had lines to erase and could not be read.
-	Passed       []arbalest.Key         `json:"passed,omitempty"`
+	Passed []arbalest.Key `json:"passed,omitempty"`
+	// Bodies are objects of rejected events of which some lost what they were.
+	Bodies       []arbalest.Key         `json:"bodies,omitempty"`
 	Fingerprints []arbalest.Fingerprint `json:"fingerprints,omitempty"`
 }
 

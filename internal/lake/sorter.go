@@ -143,6 +143,9 @@ func (s *sorter) split(packed []byte, segment arbalest.Key, rejections rejection
 				return nil, fmt.Errorf("segment %s: %w", segment, err)
 			}
 			rejections.kept[arbalest.Partition{Event: r.Event, Hour: r.Hour}]++
+			if r.ID != "" && s.forgotten.HasID([]byte(r.Event), r.ID) {
+				line = AppendRejected(nil, withoutBody(r))
+			}
 			hour := arbalest.HourOf(r.Received)
 			rejected[hour] = append(rejected[hour], line...)
 			continue

@@ -22,6 +22,10 @@ func (b Batch) Beside() Batch {
 	for i := range b.Tables {
 		b.Tables[i].Table.Name = BesidePrefix + b.Tables[i].Table.Name
 	}
+	b.Removals = slices.Clone(b.Removals)
+	for i := range b.Removals {
+		b.Removals[i].Table = BesidePrefix + b.Removals[i].Table
+	}
 	return b
 }
 

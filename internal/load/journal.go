@@ -1,6 +1,8 @@
 package load
 
 import (
+	"maps"
+	"slices"
 	"strings"
 
 	"arbalest"
@@ -12,6 +14,7 @@ type Journal struct {
 	entries   *Ledger
 	errors    *Ledger
 	conflicts *Ledger
+	erased    *Ledger
 }
 
 // NewJournal returns an empty one of a time in microseconds.
@@ -29,6 +32,7 @@ func NewJournal(at int64) *Journal {
 			field{"column_name", text}, field{"value", text}, field{"reason", text}, field{"loaded", arbalest.Boolean}, field{"loaded_at", time}),
 		conflicts: newLedger("conflicts", field{"table_name", text}, field{"event_id", text}, field{"event_time", time}, field{"kept_hash", text}, field{"other_hash", text},
 			field{"object", text}, field{"line", num}, field{"commit", num}, field{"loaded_at", time}),
+		erased: newLedger("erased", field{"commit", num}, field{"table_name", text}, field{"event", text}, field{"hour", time}, field{"erased", num}, field{"erased_at", time}),
 	}
 }
 
@@ -70,6 +74,9 @@ func (j *Journal) Loaded(tb *TableBatch, t *Tally) {
 	for _, e := range entries {
 		j.entries.add(int64(e.commit), table, string(e.event), HourMicro(e.hour), e.objects,
 			e.Stored, int64(0), e.Loaded, e.Repeats, e.Conflicts, e.Errors, j.At)
+		if e.Erased > 0 {
+			j.erased.add(int64(e.commit), table, string(e.event), HourMicro(e.hour), e.Erased, j.At)
+		}
 	}
 	for _, c := range tb.Chunks {
 		for _, e := range c.Errors {
@@ -83,6 +90,19 @@ func (j *Journal) Loaded(tb *TableBatch, t *Tally) {
 	}
 }
 
+// removed notes what an erasure took out of a table, by hour: rows, and events that
+// could not be loaded.
+func (j *Journal) removed(r Removal, loaded, failed map[arbalest.Hour]int64) {
+	hours := maps.Clone(loaded)
+	maps.Copy(hours, failed)
+	table := LiveName(r.Table)
+	for _, h := range slices.Sorted(maps.Keys(hours)) {
+		j.entries.add(int64(r.Commit), table, string(r.Event), HourMicro(h), int64(0),
+			int64(0), int64(0), -loaded[h], int64(0), int64(0), -failed[h], j.At)
+		j.erased.add(int64(r.Commit), table, string(r.Event), HourMicro(h), loaded[h]+failed[h], j.At)
+	}
+}
+
 // timeOrNull returns an event's time, or nil for NULL if the line had no
 // envelope to read it from.
 func timeOrNull(id string, at int64) any {
@@ -92,6 +112,6 @@ func timeOrNull(id string, at int64) any {
 	return at
 }
 
-// Ledgers returns the rows for the tables journal, load_errors and conflicts.
+// Ledgers returns the rows for the tables journal, load_errors, conflicts and erased.
 // Their columns are all that those tables have.
-func (j *Journal) Ledgers() []*Ledger { return []*Ledger{j.entries, j.errors, j.conflicts} }
+func (j *Journal) Ledgers() []*Ledger { return []*Ledger{j.entries, j.errors, j.conflicts, j.erased} }

@@ -211,13 +211,14 @@ func (l *Loader) from(ctx context.Context, prev Progress) (Result, error) {
 	if d.stretch.more {
 		l.ahead(ctx, next)
 	}
-	return l.load(ctx, prev, next, d)
+	return l.load(ctx, prev, next, d, func(e arbalest.EventName) bool { return l.only == nil || l.only[e] })
 }
 
 // retry loads what a stalled table lacks, a batch of it, and wakes it when it
 // has come to the cursor of the others.
 func (l *Loader) retry(ctx context.Context, prev Progress, table string, stall Stall) (Result, error) {
-	s, err := l.gather(ctx, stall.Cursor, prev.Cursor, l.split, func(o arbalest.Object) bool { return o.Event == stall.Event && l.takes(o) })
+	wanted := func(e arbalest.EventName) bool { return e == stall.Event }
+	s, err := l.gather(ctx, stall.Cursor, prev.Cursor, l.split, func(o arbalest.Object) bool { return wanted(o.Event) && l.takes(o) })
 	if err != nil {
 		return Result{}, err
 	}
@@ -230,7 +231,7 @@ func (l *Loader) retry(ctx context.Context, prev Progress, table string, stall S
 		stall.Cursor = s.end
 		next.Stalled[table] = stall
 	}
-	result, err := l.load(ctx, prev, next, l.decodeAll(ctx, s))
+	result, err := l.load(ctx, prev, next, l.decodeAll(ctx, s), wanted)
 	if still, ok := result.Progress.Stalled[table]; err == nil && ok && still.Cursor != before {
 		delete(l.tried, table) // it moves: no need to wait
 	}
@@ -238,13 +239,20 @@ func (l *Loader) retry(ctx context.Context, prev Progress, table string, stall S
 }
 
 // load gives what is decoded to the warehouse. Tables that cannot be loaded are
-// stalled where they are, and hold up no other.
-func (l *Loader) load(ctx context.Context, prev, next Progress, d decoded) (Result, error) {
+// stalled where they are, and hold up no other. What was erased of wanted events goes
+// also of tables that are stalled.
+func (l *Loader) load(ctx context.Context, prev, next Progress, d decoded, wanted func(arbalest.EventName) bool) (Result, error) {
 	if d.err != nil {
 		return Result{}, d.err
 	}
 	defer d.release()
 	batch := Batch{Next: next, Rejected: d.stretch.rejected, Tables: d.tables}
+	if seq := d.stretch.erasure; seq > 0 {
+		var err error
+		if batch.Removals, err = l.removals(ctx, seq, wanted); err != nil {
+			return Result{}, err
+		}
+	}
 	for _, f := range d.failed {
 		l.stall(&batch.Next, prev, f.work.event, f.work.name(), f.err)
 	}

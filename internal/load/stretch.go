@@ -20,6 +20,9 @@ type stretch struct {
 	end      Cursor
 	rejected []CommitRejection
 	more     bool // it ends because it is large enough: the log goes on
+	// erasure is the commit that it is, if that is one: it comes after all rows that
+	// it may take out, in a batch of its own.
+	erasure arbalest.Seq
 }
 
 // A tableWork is what a stretch has for one event's table.
@@ -55,6 +58,13 @@ func (l *Loader) gather(ctx context.Context, from, to Cursor, split int64, wante
 		}
 		if err != nil {
 			return stretch{}, err
+		}
+		if c.Kind == arbalest.KindErase {
+			if s.end == from {
+				s.end, s.erasure = Cursor{Commit: c.Seq}, c.Seq
+			}
+			s.more = true
+			return s, nil
 		}
 		end := len(c.Objects)
 		if to.Commit == s.end.Commit && to != (Cursor{}) {

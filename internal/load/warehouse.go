@@ -132,6 +132,9 @@ type Batch struct {
 	// Rejected are the rejections of the commits that Next completes, for the
 	// books.
 	Rejected []CommitRejection
+	// Removals are what goes of tables as it was erased: Next completes the
+	// erasure's commit.
+	Removals []Removal
 }
 
 // A CommitRejection is a commit's count of invalid events.
@@ -177,14 +180,14 @@ func (c *Counts) Add(d Counts) {
 //
 // It keeps, in schema arbalest: journal (what has been loaded, one row for each
 // commit, table and hour), cursor (Progress), books (received, stored,
-// rejected, loaded, repeats, errors for each event and hour), conflicts and
-// load_errors. Methods may be called at once; a batch that another loader has
+// rejected, loaded, repeats, errors, erased for each event and hour), conflicts,
+// load_errors and erased (how many events erasures took out). Methods may be called at once; a batch that another loader has
 // loaded meanwhile is refused with arbalest.ErrExists and changes nothing.
 type Warehouse interface {
 	// Progress reads the cursor; the zero Progress if nothing was ever loaded.
 	Progress(ctx context.Context) (Progress, error)
 	// Load adds the batch in one transaction, in which Progress goes from prev
-	// to b.Next: schema changes, rows, load errors, conflicts, journal and
+	// to b.Next: schema changes, rows, load errors, conflicts, removals, journal and
 	// cursor, all or nothing. Rows that repeat a row of the table are left out
 	// and counted (Tally.Judge). The counts returned are those of each of b.Tables.
 	//
@@ -239,6 +242,9 @@ type Warehouse interface {
 	// all as of one time. A table that does not exist has none. An error of visit is
 	// returned as it is.
 	Rows(ctx context.Context, table string, from, to int64, visit func(Row) error) error
+	// Unloaded yields the id and time (microseconds) of every event that is recorded
+	// as a load error and is not in the table.
+	Unloaded(ctx context.Context, table string, visit func(id string, time int64) error) error
 }
 
 // A Shadow is where a loader loads into: a Warehouse, or the tables that are made
@@ -248,6 +254,8 @@ type Warehouse interface {
 type Shadow interface {
 	Progress(ctx context.Context) (Progress, error)
 	Load(ctx context.Context, prev Progress, b Batch) ([]Counts, error)
+	Rows(ctx context.Context, table string, from, to int64, visit func(Row) error) error
+	Unloaded(ctx context.Context, table string, visit func(id string, time int64) error) error
 }
 
 // A Row is what identifies a row and its contents.

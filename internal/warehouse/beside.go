@@ -38,6 +38,16 @@ func (s shadow) Load(ctx context.Context, prev load.Progress, b load.Batch) ([]l
 	return s.w.load(ctx, besideBooks, prev, b.Beside())
 }
 
+// Rows implements load.Shadow.
+func (s shadow) Rows(ctx context.Context, table string, from, to int64, visit func(load.Row) error) error {
+	return s.w.Rows(ctx, BesidePrefix+table, from, to, visit)
+}
+
+// Unloaded implements load.Shadow.
+func (s shadow) Unloaded(ctx context.Context, table string, visit func(id string, time int64) error) error {
+	return s.w.unloaded(ctx, besideBooks, table, visit)
+}
+
 // Beside implements load.Warehouse.
 func (w *Warehouse) Beside(ctx context.Context, plan string) (load.Shadow, error) {
 	err := w.change(ctx, func(live *loading) error {
@@ -195,7 +205,7 @@ func (l *loading) dropBeside() error {
 
 func (l *loading) dropBooks() error {
 	for _, book := range append([]string{"cursor"}, bookedTables[:]...) {
-		if err := l.exec("DROP TABLE " + l.book(book)); err != nil {
+		if err := l.exec("DROP TABLE IF EXISTS " + l.book(book)); err != nil {
 			return err
 		}
 	}

@@ -61,23 +61,27 @@ type querier interface {
 	Query(ctx context.Context, sql string, visit func(values []any) error, args ...any) error
 }
 
-// missingBooks returns the statements that make the books that are not there: all, or
-// those of what left, which programs before 30 November 2026 did not know.
+// missingBooks returns the statements that make the books that are not there: programs
+// before 30 November 2026 did not know of what left or was erased.
 func (w *Warehouse) missingBooks(ctx context.Context, q querier) (statements []string, err error) {
 	there := map[string]bool{}
-	err = q.Query(ctx, "SELECT table_name FROM information_schema.tables WHERE table_schema = 'arbalest' AND table_name IN ('format', 'held')", func(v []any) error {
+	err = q.Query(ctx, "SELECT table_name FROM information_schema.tables WHERE table_schema = 'arbalest' AND table_name IN ('format', 'held', 'erased')", func(v []any) error {
 		table, _ := v[0].(string)
 		there[table] = true
 		return nil
 	})
-	d := w.db.Dialect()
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, err
-	case !there["format"]:
-		return append(d.books(), d.tierBooks()...), nil
-	case !there["held"]:
-		statements = d.tierBooks()
+	}
+	d := w.db.Dialect()
+	if !there["format"] || !there["erased"] {
+		statements = d.books()
+	}
+	if !there["held"] {
+		statements = append(statements, d.tierBooks()...)
+	}
+	if !there["format"] {
+		return statements, nil
 	}
 	return statements, q.Query(ctx, "SELECT max(version) FROM arbalest.format", func(v []any) error {
 		if version, _ := v[0].(int64); version > booksFormat {
@@ -94,19 +98,21 @@ func (w *Warehouse) missingBooks(ctx context.Context, q querier) (statements []s
 func (d Dialect) books() []string {
 	statements := append([]string{
 		`CREATE SCHEMA IF NOT EXISTS arbalest`,
-		`CREATE TABLE arbalest.format (version INTEGER)`,
+		`CREATE TABLE IF NOT EXISTS arbalest.format (version INTEGER)`,
 	}, d.bookTables("")...)
 	if d.Name == "postgres" { // models read its end; it grows with every commit
-		statements = append(statements, `CREATE INDEX ON arbalest.journal ("commit")`)
+		statements = append(statements, `CREATE INDEX IF NOT EXISTS journal_commit_idx ON arbalest.journal ("commit")`)
 	}
 	return append(statements,
+		`DROP VIEW IF EXISTS arbalest.books`,
 		`CREATE VIEW arbalest.books AS SELECT event, hour,
 CAST(sum(stored) + sum(rejected) AS BIGINT) AS received, CAST(sum(stored) AS BIGINT) AS stored, CAST(sum(rejected) AS BIGINT) AS rejected,
 CAST(sum(loaded) AS BIGINT) AS loaded, CAST(sum(repeats) AS BIGINT) AS repeats, CAST(sum(conflicts) AS BIGINT) AS conflicts, CAST(sum(errors) AS BIGINT) AS errors,
-CAST(sum(stored) - sum(loaded) - sum(repeats) - sum(errors) AS BIGINT) AS not_loaded
-FROM arbalest.journal GROUP BY event, hour`,
-		fmt.Sprintf(`INSERT INTO arbalest.format (version) VALUES (%d)`, firstFormat),
-		`INSERT INTO arbalest.cursor (table_name, "commit", objects) VALUES (NULL, 0, 0)`)
+CAST(sum(stored) - sum(loaded) - sum(repeats) - sum(errors) - sum(erased) AS BIGINT) AS not_loaded, CAST(sum(erased) AS BIGINT) AS erased
+FROM (SELECT event, hour, stored, rejected, loaded, repeats, conflicts, errors, 0 AS erased FROM arbalest.journal
+UNION ALL SELECT event, hour, 0, 0, 0, 0, 0, 0, erased FROM arbalest.erased) AS counts GROUP BY event, hour`,
+		fmt.Sprintf(`INSERT INTO arbalest.format (version) SELECT %d WHERE NOT EXISTS (SELECT 1 FROM arbalest.format)`, firstFormat),
+		`INSERT INTO arbalest.cursor (table_name, "commit", objects) SELECT NULL, 0, 0 WHERE NOT EXISTS (SELECT 1 FROM arbalest.cursor)`)
 }
 
 // bookTables are the statements that make the books that loading writes, of names
@@ -114,11 +120,11 @@ FROM arbalest.journal GROUP BY event, hour`,
 func (d Dialect) bookTables(books string) []string {
 	text := d.Type(arbalest.Type{Kind: arbalest.Varchar})
 	statements := []string{
-		fmt.Sprintf(`CREATE TABLE arbalest.%scursor (table_name %s, "commit" BIGINT, objects BIGINT, event %[2]s, since TIMESTAMP, reason %[2]s)`, books, text),
-		fmt.Sprintf(`CREATE TABLE arbalest.%stables (table_name %s, event %[2]s, version INTEGER, created_at TIMESTAMP)`, books, text),
+		fmt.Sprintf(`CREATE TABLE IF NOT EXISTS arbalest.%scursor (table_name %s, "commit" BIGINT, objects BIGINT, event %[2]s, since TIMESTAMP, reason %[2]s)`, books, text),
+		fmt.Sprintf(`CREATE TABLE IF NOT EXISTS arbalest.%stables (table_name %s, event %[2]s, version INTEGER, created_at TIMESTAMP)`, books, text),
 	}
 	for _, l := range load.NewJournal(0).Ledgers() {
-		statements = append(statements, fmt.Sprintf("CREATE TABLE %s (%s)", Qualified(booksSchema, books+l.Table), d.Define(l.Columns)))
+		statements = append(statements, fmt.Sprintf("CREATE TABLE IF NOT EXISTS %s (%s)", Qualified(booksSchema, books+l.Table), d.Define(l.Columns)))
 	}
 	return statements
 }

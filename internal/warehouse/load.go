@@ -91,6 +91,9 @@ func (w *Warehouse) load(ctx context.Context, books string, prev load.Progress, 
 		if counts, err = l.tables(tables); err != nil {
 			return err
 		}
+		if err := l.remove(b.Removals); err != nil {
+			return err
+		}
 		l.journal.Rejected(b.Rejected)
 		for _, ledger := range l.journal.Ledgers() {
 			if err := l.write(ledger); err != nil {

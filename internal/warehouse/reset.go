@@ -93,7 +93,7 @@ func (l *loading) drop(table string) error {
 }
 
 // bookedTables are the books that have rows of tables.
-var bookedTables = [...]string{"journal", "load_errors", "conflicts", "tables"}
+var bookedTables = [...]string{"journal", "load_errors", "conflicts", "erased", "tables"}
 
 // tableBooks are the books of live tables: those, and what is known of what left.
 func tableBooks() []string {

@@ -34,7 +34,11 @@ func (w *Warehouse) Rows(ctx context.Context, table string, from, to int64, visi
 // Unloaded yields the id and time (microseconds) of every event that is
 // recorded as a load error and is not in the table.
 func (w *Warehouse) Unloaded(ctx context.Context, table string, visit func(id string, time int64) error) error {
-	return w.read(ctx, `SELECT event_id, event_time FROM arbalest.load_errors WHERE NOT loaded AND table_name = $1`, func(v []any) error {
+	return w.unloaded(ctx, "", table, visit)
+}
+
+func (w *Warehouse) unloaded(ctx context.Context, books, table string, visit func(id string, time int64) error) error {
+	return w.read(ctx, `SELECT event_id, event_time FROM arbalest.`+books+`load_errors WHERE NOT loaded AND table_name = $1`, func(v []any) error {
 		id, _ := v[0].(string)
 		at, ok := v[1].(time.Time)
 		if !ok {
@@ -46,11 +50,11 @@ func (w *Warehouse) Unloaded(ctx context.Context, table string, visit func(id st
 
 // Books yields, for each event and hour, what the journal says.
 func (w *Warehouse) Books(ctx context.Context, visit func(load.Book) error) error {
-	return w.read(ctx, `SELECT event, hour, received, rejected, stored, loaded, repeats, conflicts, errors FROM arbalest.books`, func(v []any) error {
+	return w.read(ctx, `SELECT event, hour, received, rejected, stored, loaded, repeats, conflicts, errors, erased FROM arbalest.books`, func(v []any) error {
 		event, _ := v[0].(string)
 		hour, _ := v[1].(time.Time)
 		b := load.Book{Event: arbalest.EventName(event), Hour: arbalest.HourOf(hour)}
-		for i, n := range []*int64{&b.Received, &b.Rejected, &b.Stored, &b.Loaded, &b.Repeats, &b.Conflicts, &b.Errors} {
+		for i, n := range []*int64{&b.Received, &b.Rejected, &b.Stored, &b.Loaded, &b.Repeats, &b.Conflicts, &b.Errors, &b.Erased} {
 			*n, _ = v[2+i].(int64)
 		}
 		return visit(b)

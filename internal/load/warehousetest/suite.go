@@ -47,6 +47,9 @@ func Run(t *testing.T, open Open) {
 		{"Conflicts", testConflicts},
 		{"BatchesOfAnySize", testBatchesOfAnySize},
 		{"CompactedMeanwhile", testCompactedMeanwhile},
+		{"Erase", testErase},
+		{"EraseOfTiers", testEraseOfTiers},
+		{"ErasedMeanwhile", testErasedMeanwhile},
 		{"LoadErrors", testLoadErrors},
 		{"Books", testBooks},
 		{"JournalOfManyRows", testJournalOfManyRows},
@@ -114,7 +117,7 @@ func (s *suite) load(tables ...load.TableBatch) []load.Counts {
 	}
 	s.at = s.next()
 	for i, c := range counts {
-		if c.Stored != c.Loaded+c.Repeats+c.Errors {
+		if c.Stored != c.Loaded+c.Repeats+c.Errors+c.Erased {
 			s.Fatalf("counts of %s do not balance: %+v", tables[i].Table.Name, c)
 		}
 	}

@@ -1,0 +1,356 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/zeebo/xxh3"
+
+	"arbalest"
+	"arbalest/connect"
+	"arbalest/internal/blob"
+	"arbalest/internal/duckdb"
+	"arbalest/internal/lake"
+	"arbalest/internal/load"
+	"arbalest/internal/warehouse"
+)
+
+// Erase implements operator. What is erased is found in tables, by the condition, and
+// then by ids; the lake erases it, and loading what the warehouse has of it.
+func (e *engine) Erase(ctx context.Context, q eraseRequest, show func(progress)) (eraseReport, error) {
+	start := time.Now()
+	if _, err := e.Sync(ctx, show); err != nil {
+		return eraseReport{}, err
+	}
+	f := finding{engine: e, eraseRequest: q, ids: map[arbalest.EventName]map[string]bool{}, days: map[arbalest.EventDay]bool{}}
+	f.report.Dry = q.Dry
+	if q.Where != "" {
+		if err := f.tables(ctx); err != nil {
+			return f.report, err
+		}
+	}
+	if err := f.rejected(ctx); err != nil {
+		return f.report, err
+	}
+	if q.Dry {
+		f.report.Rejected, f.report.Seconds = int64(len(f.bodies)), time.Since(start).Seconds()
+		return f.report, nil
+	}
+	if len(f.ids)+len(f.bodies) == 0 {
+		return f.report, nil
+	}
+	erasure := lake.Erasure{By: q.By, Why: q.Why, IDs: map[arbalest.EventName][]string{}, Days: slices.Collect(maps.Keys(f.days)), Bodies: f.bodies}
+	for event, ids := range f.ids {
+		erasure.IDs[event] = slices.Collect(maps.Keys(ids))
+	}
+	done, err := e.lake.Erase(ctx, erasure)
+	if err != nil {
+		return f.report, err
+	}
+	for _, n := range done.Events {
+		f.report.Lines += n
+	}
+	f.report.Objects, f.report.Commits, f.report.Rejected, f.report.Unread = done.Objects, done.Commits, done.Bodies, done.Unread
+	// Loading comes to the commits, and takes out rows.
+	if _, err := e.Sync(ctx, show); err != nil {
+		return f.report, err
+	}
+	for _, t := range f.report.Tables {
+		found, err := f.matching(ctx, t.Table)
+		if err != nil {
+			return f.report, err
+		}
+		f.report.Left += int64(len(found))
+	}
+	f.report.Seconds = time.Since(start).Seconds()
+	return f.report, nil
+}
+
+// A finding is a search for what is to be erased.
+type finding struct {
+	*engine
+	eraseRequest
+	ids    map[arbalest.EventName]map[string]bool
+	days   map[arbalest.EventDay]bool // that those are on
+	bodies []lake.Ref
+	report eraseReport
+}
+
+// tables asks every table the condition.
+func (f *finding) tables(ctx context.Context) error {
+	all, err := f.warehouse.Tables(ctx)
+	if err != nil {
+		return err
+	}
+	named := map[arbalest.EventName]bool{}
+	for _, name := range f.eraseRequest.Events {
+		named[arbalest.EventName(name)] = true
+		if !slices.ContainsFunc(all, func(t connect.TableInfo) bool { return t.Event == arbalest.EventName(name) }) {
+			return fmt.Errorf("%w: no table has events %s: see arbalest events", arbalest.ErrUnknown, name)
+		}
+	}
+	var why error
+	for _, t := range all {
+		if len(named) > 0 && !named[t.Event] {
+			continue
+		}
+		found, err := f.matching(ctx, t.Name)
+		if (errors.Is(err, arbalest.ErrInvalid) || errors.Is(err, arbalest.ErrUnknown)) && len(named) == 0 {
+			why = err
+			f.report.Skipped = append(f.report.Skipped, skippedTable{t.Name, err.Error()})
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("ask table %s: %w", t.Name, err)
+		}
+		f.report.Tables = append(f.report.Tables, erasedTable{t.Name, t.Event, int64(len(found))})
+		if len(found) == 0 {
+			continue
+		}
+		f.ids[t.Event] = found
+		if err := f.spread(ctx, t, found); err != nil {
+			return err
+		}
+	}
+	if len(f.report.Tables) == 0 && why != nil {
+		return fmt.Errorf("no table can be asked the condition: %w", why)
+	}
+	return nil
+}
+
+// relation names what shows all events of a table: <table>_all where it is there.
+func (f *finding) relation(ctx context.Context, table string) (string, error) {
+	name := f.database.Dialect().Cut(table)
+	err := f.database.Query(ctx, `SELECT table_name FROM information_schema.tables WHERE table_schema IN ('main', 'public') AND table_name = $1`, func(v []any) error {
+		name, _ = v[0].(string)
+		return nil
+	}, table+"_all")
+	return warehouse.Ident(name), err
+}
+
+// matching returns the ids of a table's events that meet the condition.
+func (f *finding) matching(ctx context.Context, table string) (map[string]bool, error) {
+	from, err := f.relation(ctx, table)
+	if err != nil {
+		return nil, err
+	}
+	ids := map[string]bool{}
+	// The line break ends a comment in the condition.
+	err = f.warehouse.Ask(ctx, fmt.Sprintf("SELECT event_id FROM %s WHERE (%s\n)", from, f.Where), texts(func(v []string) { ids[v[0]] = true }))
+	return ids, err
+}
+
+// spread notes the days that events with the ids are on.
+func (f *finding) spread(ctx context.Context, t connect.TableInfo, found map[string]bool) error {
+	from, err := f.relation(ctx, t.Name)
+	if err != nil {
+		return err
+	}
+	var bad error
+	note := texts(func(v []string) {
+		at, err := time.Parse(time.DateOnly, v[0][:min(len(v[0]), len(time.DateOnly))])
+		bad = errors.Join(bad, err)
+		f.days[arbalest.EventDay{Event: t.Event, Day: arbalest.HourOf(at)}] = true
+	})
+	of := "table_name = " + warehouse.Literal(t.Name) + " AND event_time IS NOT NULL AND "
+	for ids := range slices.Chunk(slices.Sorted(maps.Keys(found)), 500) {
+		list := make([]string, len(ids))
+		for i, id := range ids {
+			list[i] = warehouse.Literal(id)
+		}
+		in := "event_id IN (" + strings.Join(list, ", ") + ")"
+		for _, source := range []string{from + " WHERE " + in, "arbalest.conflicts WHERE " + of + in, "arbalest.load_errors WHERE " + of + in} {
+			if err := f.warehouse.Ask(ctx, "SELECT DISTINCT CAST(event_time AS DATE) FROM "+source, note); err != nil {
+				return err
+			}
+		}
+	}
+	return bad
+}
+
+// texts is a sink of rows of text.
+type texts func(row []string)
+
+// Columns implements rowSink.
+func (texts) Columns([]warehouse.ResultColumn) error { return nil }
+
+// Row implements rowSink.
+func (t texts) Row(values []warehouse.Value) error {
+	row := make([]string, len(values))
+	for i, v := range values {
+		row[i] = v.Text
+	}
+	t(row)
+	return nil
+}
+
+// rejected looks for what is to be erased among what was rejected.
+func (f *finding) rejected(ctx context.Context) error {
+	s := &sieve{finding: f}
+	for k, err := range f.lake.Rejections(ctx, lake.Span{}) {
+		if err != nil {
+			return err
+		}
+		if k.Err != nil || len(k.Body) == 0 {
+			continue
+		}
+		opaque, found := true, f.Text != "" && bytes.Contains(k.Body, []byte(f.Text)) || k.ID != "" && f.ids[k.Event][k.ID]
+		for event, err := range bodyEvents(k.Body) {
+			if opaque = err != nil; opaque || found {
+				break
+			}
+			if found = f.ids[event.Name][event.ID]; !found && f.Where != "" {
+				if err := s.add(ctx, k, event); err != nil {
+					return err
+				}
+			}
+		}
+		if found {
+			f.bodies = append(f.bodies, k.Ref)
+		} else if opaque && f.Where != "" {
+			f.report.Opaque++
+		}
+	}
+	return s.flush(ctx)
+}
+
+// A bodyEvent is what can be read of an event in a body.
+type bodyEvent struct {
+	Name       arbalest.EventName `json:"event"`
+	ID         string             `json:"id"`
+	Properties json.RawMessage    `json:"data"`
+}
+
+// bodyEvents yields the events of a body in the form of POST /v1/events: objects, or
+// arrays of them. The error ends it, where the body is no JSON or not of that form.
+func bodyEvents(body []byte) func(yield func(bodyEvent, error) bool) {
+	return func(yield func(bodyEvent, error) bool) {
+		for dec := json.NewDecoder(bytes.NewReader(body)); ; {
+			var raw json.RawMessage
+			err := dec.Decode(&raw)
+			if errors.Is(err, io.EOF) {
+				return
+			}
+			elements := []json.RawMessage{raw}
+			if err == nil && len(raw) > 0 && raw[0] == '[' {
+				err = json.Unmarshal(raw, &elements)
+			}
+			for _, element := range elements {
+				var e bodyEvent
+				if err == nil {
+					err = json.Unmarshal(element, &e)
+				}
+				if !yield(e, err) || err != nil {
+					return
+				}
+			}
+			if err != nil {
+				yield(bodyEvent{}, err)
+				return
+			}
+		}
+	}
+}
+
+// sieveBytes is how many bytes of properties are asked the condition at a time.
+const sieveBytes = 8 << 20
+
+// A sieve asks events of rejected bodies the condition: they are loaded into tables
+// in memory, as if they had been accepted.
+type sieve struct {
+	*finding
+	lines []byte
+	refs  []lake.Ref
+}
+
+// add takes an event of a body.
+func (s *sieve) add(ctx context.Context, k lake.Kept, e bodyEvent) error {
+	var properties bytes.Buffer
+	if e.Name.Validate() != nil || json.Compact(&properties, e.Properties) != nil || properties.Len() < 2 || properties.Bytes()[0] != '{' || len(s.eraseRequest.Events) > 0 && !slices.Contains(s.eraseRequest.Events, string(e.Name)) {
+		return nil
+	}
+	p := properties.Bytes()
+	s.lines = arbalest.AppendLine(s.lines, arbalest.Event{ID: fmt.Sprint(len(s.refs)), Name: e.Name, Time: k.Received, Received: k.Received, Hash: xxh3.Hash(p), Properties: p})
+	s.refs = append(s.refs, k.Ref)
+	if len(s.lines) < sieveBytes {
+		return nil
+	}
+	return s.flush(ctx)
+}
+
+// flush asks what was taken.
+func (s *sieve) flush(ctx context.Context) (err error) {
+	if len(s.refs) == 0 {
+		return nil
+	}
+	refs := s.refs
+	l, err := lake.Open(blob.NewMemory(), lake.Options{})
+	if err != nil {
+		return err
+	}
+	if _, err := l.NewWriter().AppendLines(ctx, s.lines); err != nil {
+		return err
+	}
+	s.lines, s.refs = s.lines[:0], nil
+	w, err := duckdb.Open(ctx, "", duckdb.Options{})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, w.Close()) }()
+	tables, err := s.config.tables()
+	if err != nil {
+		return err
+	}
+	opts := load.Options{BatchColumns: w.BatchColumns()}
+	for _, t := range tables {
+		if t.Declared {
+			opts.Declared = append(opts.Declared, t)
+		} else {
+			opts.Open = append(opts.Open, t)
+		}
+	}
+	if _, err := l.Sort(ctx); err != nil {
+		return err
+	}
+	loader := load.New(l, w, opts)
+	for idle := false; !idle; {
+		r, err := loader.Once(ctx)
+		if err != nil {
+			return err
+		}
+		idle = r.Idle
+	}
+	scratch := finding{engine: &engine{warehouse: w, database: w.Database()}, eraseRequest: s.eraseRequest}
+	there, err := w.Tables(ctx)
+	if err != nil {
+		return err
+	}
+	found := map[lake.Ref]bool{}
+	for _, t := range there {
+		ids, err := scratch.matching(ctx, t.Name)
+		if errors.Is(err, arbalest.ErrInvalid) || errors.Is(err, arbalest.ErrUnknown) {
+			continue // it has not the columns
+		}
+		if err != nil {
+			return err
+		}
+		for id := range ids {
+			var n int
+			if _, err := fmt.Sscan(id, &n); err == nil && n < len(refs) {
+				found[refs[n]] = true
+			}
+		}
+	}
+	for ref := range found {
+		s.bodies = append(s.bodies, ref)
+	}
+	return nil
+}
