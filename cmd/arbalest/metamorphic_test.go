@@ -457,7 +457,7 @@ func (w *world) compact(r *rand.Rand) error {
 	}
 }
 
-// rebuild makes all tables again, or one, or says what would differ.
+// rebuild makes all tables again, or one, or some hours, or says what would differ.
 func (w *world) rebuild(r *rand.Rand) error {
 	var q rebuildRequest
 	tables, err := w.engine.Tables(w.ctx)
@@ -468,6 +468,11 @@ func (w *world) rebuild(r *rand.Rand) error {
 		q.Tables = []string{tables.Tables[r.IntN(n)].Table}
 	}
 	q.Diff = r.IntN(4) == 0
+	if r.IntN(2) == 0 {
+		from := arbalest.HourOf(w.now) - arbalest.Hour(r.IntN(24*7))
+		to := from + arbalest.Hour(1+r.IntN(48))
+		q.hours = []hours{{&from, &to}, {&from, nil}, {nil, &to}}[r.IntN(3)]
+	}
 	report, err := w.engine.Rebuild(w.ctx, q, func(progress) {})
 	if err == nil {
 		err = report.err()

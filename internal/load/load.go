@@ -217,7 +217,8 @@ func (l *Loader) from(ctx context.Context, prev Progress) (Result, error) {
 // retry loads what a stalled table lacks, a batch of it, and wakes it when it
 // has come to the cursor of the others.
 func (l *Loader) retry(ctx context.Context, prev Progress, table string, stall Stall) (Result, error) {
-	s, err := l.gather(ctx, stall.Cursor, prev.Cursor, l.split, func(o arbalest.Object) bool { return o.Event == stall.Event && l.takes(o) })
+	wanted := func(e arbalest.EventName) bool { return e == stall.Event }
+	s, err := l.gather(ctx, stall.Cursor, prev.Cursor, l.split, func(o arbalest.Object) bool { return wanted(o.Event) && l.takes(o) })
 	if err != nil {
 		return Result{}, err
 	}
@@ -230,7 +231,7 @@ func (l *Loader) retry(ctx context.Context, prev Progress, table string, stall S
 		stall.Cursor = s.end
 		next.Stalled[table] = stall
 	}
-	result, err := l.load(ctx, prev, next, l.decodeAll(ctx, s), func(e arbalest.EventName) bool { return e == stall.Event })
+	result, err := l.load(ctx, prev, next, l.decodeAll(ctx, s), wanted)
 	if still, ok := result.Progress.Stalled[table]; err == nil && ok && still.Cursor != before {
 		delete(l.tried, table) // it moves: no need to wait
 	}

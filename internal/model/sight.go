@@ -141,7 +141,7 @@ func readHead(ctx context.Context, q querier, table string, prev reading, r *rea
 	if prev.token == r.token {
 		from = prev.reached
 	}
-	err := q.Query(ctx, `SELECT "commit", count(*) FROM arbalest.journal WHERE table_name = $1 AND (loaded > 0 OR objects = 0) AND "commit" >= $2 GROUP BY "commit" ORDER BY "commit" DESC LIMIT 1`, func(v []any) error {
+	err := q.Query(ctx, `SELECT "commit", count(*) FROM arbalest.journal WHERE table_name = $1 AND (loaded <> 0 OR objects = 0) AND "commit" >= $2 GROUP BY "commit" ORDER BY "commit" DESC LIMIT 1`, func(v []any) error {
 		r.reached, _ = v[0].(int64)
 		r.entries, _ = v[1].(int64)
 		return nil
@@ -238,8 +238,8 @@ func (v *sight) touched(ctx context.Context, q querier, f feed, prev, now readin
 	hours := []time.Time{}
 	query, args := `SELECT DISTINCT hour FROM arbalest.model_hours WHERE model = $1 AND build > $2`, []any{f.Name, prev.reached}
 	if table, ok := v.loads[f.Name]; ok {
-		query, args = `SELECT DISTINCT hour FROM arbalest.journal WHERE table_name = $1 AND (loaded > 0 OR objects = 0) AND "commit" > $2`, []any{table, prev.reached}
-		entries, err := count(ctx, q, `SELECT count(*) FROM arbalest.journal WHERE table_name = $1 AND (loaded > 0 OR objects = 0) AND "commit" = $2`, args...)
+		query, args = `SELECT DISTINCT hour FROM arbalest.journal WHERE table_name = $1 AND (loaded <> 0 OR objects = 0) AND "commit" > $2`, []any{table, prev.reached}
+		entries, err := count(ctx, q, `SELECT count(*) FROM arbalest.journal WHERE table_name = $1 AND (loaded <> 0 OR objects = 0) AND "commit" = $2`, args...)
 		if err != nil {
 			return nil, fmt.Errorf("read arbalest.journal: %w", err)
 		}
