@@ -69,7 +69,7 @@ func benchBatch(table arbalest.Table, commit arbalest.Seq, first, rows int, step
 		b.Chunks = append(b.Chunks, c)
 		done += n
 	}
-	return b
+	return load.FindRepeats(b)
 }
 
 // BenchmarkLoad loads batches of 250,000 rows into a file. The more rows an hour

@@ -177,7 +177,7 @@ func (tx *databaseTx) insert(ctx context.Context, table string, columns []arbale
 		return 0, err
 	}
 	defer src.close()
-	n, err := tx.count(fmt.Sprintf("INSERT INTO %s (%s) SELECT %s FROM %s%s", table, names, list, src.from(), where))
+	n, err := tx.addRows(fmt.Sprintf("INSERT INTO %s (%s) SELECT %s FROM %s%s", table, names, list, src.from(), where))
 	if err != nil {
 		return 0, err
 	}

@@ -72,6 +72,8 @@ duckdb_state duckdb_pending_prepared_streaming(void *prepared_statement, void **
 idx_t duckdb_extract_statements(duckdb_connection connection, const char *query, void **extracted);
 duckdb_state duckdb_prepare_extracted_statement(duckdb_connection connection, void *extracted, idx_t index, void **prepared_statement);
 duckdb_state duckdb_prepare(duckdb_connection connection, const char *query, void **prepared_statement);
+typedef enum { DUCKDB_PENDING_RESULT_READY = 0, DUCKDB_PENDING_RESULT_NOT_READY = 1, DUCKDB_PENDING_ERROR = 2, DUCKDB_PENDING_NO_TASKS_AVAILABLE = 3 } duckdb_pending_state;
+duckdb_pending_state duckdb_pending_execute_task(void *pending_result);
 duckdb_state duckdb_execute_pending(void *pending_result, duckdb_result *result);
 duckdb_data_chunk duckdb_fetch_chunk(duckdb_result result);
 void duckdb_interrupt(duckdb_connection connection);

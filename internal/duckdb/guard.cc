@@ -24,9 +24,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 #ifdef __linux__
 #include <sys/mman.h>
-#include <unistd.h>
 #endif
 
 struct guest {
@@ -44,6 +44,8 @@ std::atomic<int> present;   // how many
 std::atomic<time_t> left;   // when one left last, in seconds since some time
 thread_local guest *served; // the one that this thread works for
 thread_local int depth;     // of calls and tasks for it
+
+const useconds_t taskWait = 50; // how long guest_work sleeps: microseconds
 
 time_t now() {
 	struct timespec t;
@@ -131,6 +133,24 @@ int guest_prepare(guest *g, duckdb_connection connection, const char *sql, void 
 
 int guest_pending(guest *g, void *statement, void **pending) {
 	return (int)attempt(g, [&] { return duckdb_pending_prepared_streaming(statement, pending); });
+}
+
+int guest_work(guest *g, void *pending) {
+	return (int)attempt(g, [&] {
+		for (;;) {
+			switch (duckdb_pending_execute_task(pending)) {
+			case DUCKDB_PENDING_RESULT_READY:
+				return 0;
+			case DUCKDB_PENDING_ERROR:
+				return 1;
+			case DUCKDB_PENDING_NO_TASKS_AVAILABLE:
+				usleep(taskWait);
+				break;
+			case DUCKDB_PENDING_RESULT_NOT_READY:
+				break;
+			}
+		}
+	});
 }
 
 int guest_execute(guest *g, void *pending, duckdb_result *result) {

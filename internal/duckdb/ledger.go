@@ -26,7 +26,7 @@ func writeLedger(tx *transaction, s *scanner, l *load.Ledger) error {
 	}
 	defer src.close()
 	list := strings.Join(names, ", ")
-	n, err := tx.count(fmt.Sprintf(`INSERT INTO %s (%s) SELECT %s FROM %s`, tx.book(l.Table), list, list, src.from()))
+	n, err := tx.addRows(fmt.Sprintf(`INSERT INTO %s (%s) SELECT %s FROM %s`, tx.book(l.Table), list, list, src.from()))
 	if err != nil {
 		return fmt.Errorf("write %s: %w", tx.book(l.Table), err)
 	}

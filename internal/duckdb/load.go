@@ -213,7 +213,7 @@ func (l *loading) insert(tb *load.TableBatch, rows batchRows) error {
 	}
 	defer src.close()
 	list := strings.Join(names, ", ")
-	n, err := l.tx.count(fmt.Sprintf("INSERT INTO %s (%s) SELECT %s FROM %s%s", tableName(tb.Table.Name), list, list, src.from(), where))
+	n, err := l.tx.addRows(fmt.Sprintf("INSERT INTO %s (%s) SELECT %s FROM %s%s", tableName(tb.Table.Name), list, list, src.from(), where))
 	if err != nil {
 		return err
 	}

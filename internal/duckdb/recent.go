@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"hash/maphash"
 
 	"arbalest"
 	"arbalest/internal/load"
@@ -30,7 +29,6 @@ const (
 // That needs every row to come in through this Warehouse, which the lock sees
 // to. It belongs to the holder of the writer.
 type recent struct {
-	seed  maphash.Seed
 	limit int64 // bytes of all sets
 	bytes int64
 	load  int64 // counts the loads
@@ -61,7 +59,7 @@ type recentHour struct {
 }
 
 func newRecent(limit int64) *recent {
-	return &recent{seed: maphash.MakeSeed(), limit: limit, hours: map[tableHour]*recentHour{}, extents: map[string]*extent{}}
+	return &recent{limit: limit, hours: map[tableHour]*recentHour{}, extents: map[string]*extent{}}
 }
 
 // begin counts a load, and forgets what none has asked for lately.
@@ -92,12 +90,12 @@ func (r *recent) drop(h *recentHour) {
 	}
 }
 
-// known returns the sets of those hours of a table that it knows, and the
-// hours that it does not. An hour that has no rows yet is known without
+// known returns those hours of a table of which it knows the ids, and the hours of
+// which it does not. An hour that has no rows yet is known without
 // looking. For a small batch it reads those hours that the last small batches
 // asked for too, from the table's identities.
-func (r *recent) known(ctx context.Context, conn *sql.Conn, table, identities string, hours []arbalest.Hour, rows int) (known map[arbalest.Hour]*idSet, unknown []arbalest.Hour, err error) {
-	known = map[arbalest.Hour]*idSet{}
+func (r *recent) known(ctx context.Context, conn *sql.Conn, table, identities string, hours []arbalest.Hour, rows int) (known map[arbalest.Hour]*recentHour, unknown []arbalest.Hour, err error) {
+	known = map[arbalest.Hour]*recentHour{}
 	small := rows <= smallBatch
 	there, err := r.extent(ctx, conn, table)
 	if err != nil {
@@ -122,7 +120,7 @@ func (r *recent) known(ctx context.Context, conn *sql.Conn, table, identities st
 			h.asked = r.load
 		}
 		if h != nil && h.set != nil {
-			known[hour] = h.set
+			known[hour] = h
 		} else {
 			unknown = append(unknown, hour)
 		}
@@ -165,7 +163,7 @@ func (r *recent) read(ctx context.Context, conn *sql.Conn, identities string, ho
 	h.set = newIDSet(0)
 	err = s.each(func() error {
 		if !h.tooMany {
-			r.add(h, maphash.Bytes(r.seed, s.bytes(0)))
+			r.add(h, load.HashID(s.bytes(0)))
 		}
 		return nil
 	})
@@ -176,11 +174,12 @@ func (r *recent) read(ctx context.Context, conn *sql.Conn, identities string, ho
 	return nil
 }
 
-// add adds an id to an hour's set. Over the limit sets that this load has not
-// asked for make room, or else this one goes.
-func (r *recent) add(h *recentHour, hash uint64) {
-	if r.bytes += h.set.add(hash); r.bytes <= r.limit {
-		return
+// add adds an id to an hour's set, and says whether it had it. Over the limit sets
+// that this load has not asked for make room, or else this one goes.
+func (r *recent) add(h *recentHour, hash uint64) (had bool) {
+	had, grown := h.set.add(hash)
+	if r.bytes += grown; r.bytes <= r.limit {
+		return had
 	}
 	for _, other := range r.hours {
 		if other != h && other.asked < r.load {
@@ -191,15 +190,16 @@ func (r *recent) add(h *recentHour, hash uint64) {
 		h.tooMany = true
 		r.drop(h)
 	}
+	return had
 }
 
-// note adds the rows that a batch inserts.
+// note adds the rows that a batch inserts, but for those that look has added.
 func (r *recent) note(tb *load.TableBatch, rows batchRows) {
 	var in tableHour
 	var h *recentHour
 	there := r.extents[tb.Table.Name]
 	for k, c := range tb.Chunks {
-		keep := load.BitsOf(rows.keep, k)
+		keep, asked, receipt := load.BitsOf(rows.keep, k), load.BitsOf(tb.Keep, k), load.BitsOf(tb.ByReceipt, k)
 		for row := range c.Rows {
 			hour := arbalest.HourOfMicro(c.Columns[load.TimeColumn].Int64[row])
 			if in.table == "" || hour != in.hour {
@@ -209,36 +209,42 @@ func (r *recent) note(tb *load.TableBatch, rows batchRows) {
 					there.later[hour] = true
 				}
 			}
-			if h != nil && h.set != nil && load.IsSet(keep, row, true) {
-				r.add(h, maphash.Bytes(r.seed, load.Text(&c.Columns[load.IDColumn], row)))
+			if h != nil && h.set != nil && load.IsSet(keep, row, true) && (load.IsSet(receipt, row, false) || !load.IsSet(asked, row, true)) {
+				r.add(h, tb.IDs[k][row])
 			}
 		}
 	}
 }
 
-// hits returns the hours in which the known sets have an id of a batch's rows.
-// What a repeat in the batch repeats looks into its hour for it.
-func (r *recent) hits(tb *load.TableBatch, known map[arbalest.Hour]*idSet) []arbalest.Hour {
+// look returns the hours whose sets have an id of a batch's rows. It adds the ids on
+// the way: a second look later would wait for memory again. Those of rows by receipt
+// come later, as rows of the batch that repeat them look into their hours; and what a
+// repeat in the batch repeats looks into its hour for it.
+func (r *recent) look(tb *load.TableBatch, known map[arbalest.Hour]*recentHour) []arbalest.Hour {
 	hit := map[arbalest.Hour]bool{}
 	var last arbalest.Hour // rows of an hour come together
-	set := known[last]
+	in := known[last]
 	for k, c := range tb.Chunks {
 		keep, receipt := load.BitsOf(tb.Keep, k), load.BitsOf(tb.ByReceipt, k)
-		for row := range c.Rows {
-			if !load.IsSet(keep, row, true) && !load.IsSet(receipt, row, false) {
+		for row, hash := range tb.IDs[k] {
+			byReceipt := load.IsSet(receipt, row, false)
+			if !byReceipt && !load.IsSet(keep, row, true) {
 				continue
 			}
 			at := c.Columns[load.TimeColumn].Int64[row]
 			from, to := at, at
-			if load.IsSet(receipt, row, false) {
+			if byReceipt {
 				from, to = at-dayMicros, at+dayMicros
 			}
-			hash := maphash.Bytes(r.seed, load.Text(&c.Columns[load.IDColumn], row))
 			for hour := arbalest.HourOfMicro(from); hour <= arbalest.HourOfMicro(to); hour++ {
 				if hour != last {
-					last, set = hour, known[hour]
+					last, in = hour, known[hour]
 				}
-				if set != nil && set.has(hash) {
+				switch {
+				case in == nil:
+				case in.set == nil: // it went, for limit
+					hit[hour] = true
+				case byReceipt && in.set.has(hash), !byReceipt && r.add(in, hash):
 					hit[hour] = true
 				}
 			}

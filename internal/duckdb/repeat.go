@@ -26,7 +26,7 @@ func (l *loading) findRepeats(tb *load.TableBatch, rows batchRows) ([]load.Twin,
 		return nil, err
 	}
 	if len(known) > 0 {
-		ask = append(ask, l.recent.hits(tb, known)...)
+		ask = append(ask, l.recent.look(tb, known)...)
 	}
 	if len(ask) == 0 {
 		return nil, nil

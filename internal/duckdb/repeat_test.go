@@ -72,10 +72,14 @@ func TestIDSet(t *testing.T) {
 	for range 300_000 {
 		h := random.Uint64()
 		hashes = append(hashes, h)
-		bytes += s.add(h)
+		had, grown := s.add(h)
+		if had {
+			t.Fatalf("set has %x before it came", h)
+		}
+		bytes += grown
 	}
 	for _, h := range hashes {
-		if !s.has(h) {
+		if had, grown := s.add(h); !s.has(h) || !had || grown > 0 {
 			t.Fatalf("set lost %x", h)
 		}
 	}

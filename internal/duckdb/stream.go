@@ -77,6 +77,10 @@ func (s *stream) start(query string, args []any) error {
 	if err := s.guest.failed(state, func() string { return mapping.PendingError(pending) }); err != nil {
 		return err
 	}
+	state = C.guest_work(s.guest.handle(), pending.Ptr)
+	if err := s.guest.failed(state, func() string { return mapping.PendingError(pending) }); err != nil {
+		return err
+	}
 	state = C.guest_execute(s.guest.handle(), pending.Ptr, (*C.duckdb_result)(unsafe.Pointer(s.res)))
 	s.open = true
 	return s.guest.failed(state, func() string { return mapping.ResultError(s.res) })
@@ -216,7 +220,10 @@ func duckError(message string) error {
 		"Catalog Error": duck.ErrorTypeCatalog, "IO Error": duck.ErrorTypeIO, "FATAL Error": duck.ErrorTypeFatal,
 		"INTERNAL Error": duck.ErrorTypeInternal, "Out of Memory Error": duck.ErrorTypeOutOfMemory,
 		"Serialization Error": duck.ErrorTypeSerialization, "INTERRUPT Error": duck.ErrorTypeInterrupt,
-		"TransactionContext Error": duck.ErrorTypeTransaction,
+		"TransactionContext Error": duck.ErrorTypeTransaction, "Binder Error": duck.ErrorTypeBinder, "Parser Error": duck.ErrorTypeParser,
+		"Conversion Error": duck.ErrorTypeConversion, "Out of Range Error": duck.ErrorTypeOutOfRange, "Mismatch Type Error": duck.ErrorTypeMismatchType,
+		"Invalid Input Error": duck.ErrorTypeInvalidInput, "Invalid type Error": duck.ErrorTypeInvalidType, "Dependency Error": duck.ErrorTypeDependency,
+		"Constraint Error": duck.ErrorTypeConstraint, "Not implemented Error": duck.ErrorTypeNotImplemented,
 	}
 	return &duck.Error{Type: types[kind], Msg: message}
 }

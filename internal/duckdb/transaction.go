@@ -76,6 +76,26 @@ func (tx *transaction) count(statement string, args ...any) (int64, error) {
 	return result.RowsAffected()
 }
 
+// addRows runs a statement that adds many rows, and returns how many. Unlike
+// the driver's, it takes no core while the last threads are at work (guest_work).
+func (tx *transaction) addRows(statement string) (n int64, err error) {
+	if err := tx.stopped(); err != nil {
+		return 0, err
+	}
+	s, err := openStream(tx.ctx, tx.conn, statement)
+	if err != nil {
+		return 0, loadError(tx.ctx, err)
+	}
+	err = s.each(func() error {
+		n, _ = s.integer(0)
+		return nil
+	})
+	if err != nil {
+		return 0, loadError(tx.ctx, err)
+	}
+	return n, nil
+}
+
 // each runs a query and calls visit for each of its rows.
 func (tx *transaction) each(visit func(scan func(...any) error) error, query string, args ...any) error {
 	if err := tx.stopped(); err != nil {

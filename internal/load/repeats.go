@@ -20,10 +20,15 @@ const (
 	HashColumn
 )
 
+// idSeed is drawn by lot: nobody can send ids that collide.
+var idSeed = rand.Uint64()
+
+// HashID returns the hash of an id, which is another in another process.
+func HashID(id []byte) uint64 { return xxh3.HashSeed(id, idSeed) }
+
 // A sighting is a row of the batch that an id was seen in. Rows whose ids have
-// the same hash are chained, newest first.
+// the same tag are chained, newest first.
 type sighting struct {
-	hash       uint64 // of the id
 	chunk, row int32
 	earlier    int32 // 1 + its index, 0 for none
 }
@@ -33,14 +38,14 @@ type sighting struct {
 type repeats struct {
 	batch TableBatch
 	first []int32 // ordinals of the chunks' first rows
-	seed  uint64  // of the hash: nobody can send ids that collide
 	seen  []sighting
 	// slots are a table with open addressing, of the newest sighting of each
-	// hash: 1 + its index, 0 for none. At most half are taken.
-	slots []int32
+	// tag, which is the hash's high half: with it, in the low half, 1 + the index; 0
+	// for none. At most half are taken. A look is one wait for memory.
+	slots []uint64
 }
 
-// FindRepeats fills in Keep, ByReceipt and Repeats by the rule of
+// FindRepeats fills in IDs, Keep, ByReceipt and Repeats by the rule of
 // Warehouse.Load.
 func FindRepeats(b TableBatch) TableBatch {
 	rows := int32(0)
@@ -49,37 +54,41 @@ func FindRepeats(b TableBatch) TableBatch {
 		first[i] = rows
 		rows += int32(c.Rows)
 	}
-	b.Keep, b.ByReceipt, b.Repeats = nil, nil, nil
-	r := repeats{batch: b, first: first, seed: rand.Uint64(), seen: make([]sighting, 0, rows), slots: make([]int32, 1<<bits.Len(uint(2*rows)))}
+	b.IDs, b.Keep, b.ByReceipt, b.Repeats = make([][]uint64, len(b.Chunks)), nil, nil, nil
+	r := repeats{batch: b, first: first, seen: make([]sighting, 0, rows), slots: make([]uint64, 1<<bits.Len(uint(2*rows)))}
 	for i, c := range b.Chunks {
-		for row := range c.Rows {
-			r.look(int32(i), int32(row), c)
+		ids := make([]uint64, c.Rows)
+		for row := range ids {
+			ids[row] = HashID(Text(&c.Columns[IDColumn], row))
+		}
+		b.IDs[i] = ids
+		for row, hash := range ids {
+			r.look(int32(i), int32(row), c, hash)
 		}
 	}
 	return r.batch
 }
 
-// slot returns the place of a hash among the slots: its own, or a free one.
-func (r *repeats) slot(hash uint64) *int32 {
+// slot returns the place of a hash among the slots: its tag's own, or a free one.
+func (r *repeats) slot(hash uint64) *uint64 {
 	mask := uint64(len(r.slots) - 1)
 	for i := hash & mask; ; i = (i + 1) & mask {
-		if at := &r.slots[i]; *at == 0 || r.seen[*at-1].hash == hash {
+		if at := &r.slots[i]; *at == 0 || (*at^hash)>>32 == 0 {
 			return at
 		}
 	}
 }
 
-func (r *repeats) look(chunk, row int32, c *decode.Chunk) {
+func (r *repeats) look(chunk, row int32, c *decode.Chunk, hash uint64) {
 	id := Text(&c.Columns[IDColumn], int(row))
 	at := c.Columns[TimeColumn].Int64[row]
 	this := Sighting{Time: at, ByReceipt: at == c.Columns[ReceivedColumn].Int64[row] && !timedByID(string(id), at)}
 	if this.ByReceipt {
 		r.batch.ByReceipt = setBit(r.batch.ByReceipt, r.batch.Chunks, chunk, row)
 	}
-	hash := xxh3.HashSeed(id, r.seed)
 	newest := r.slot(hash)
 	of := sighting{chunk: -1}
-	for i := *newest; i != 0; i = r.seen[i-1].earlier {
+	for i := int32(*newest); i != 0; i = r.seen[i-1].earlier {
 		s := r.seen[i-1]
 		kept := r.batch.Chunks[s.chunk]
 		if string(Text(&kept.Columns[IDColumn], int(s.row))) != string(id) || !this.Repeats(kept.Columns[TimeColumn].Int64[s.row]) {
@@ -97,8 +106,8 @@ func (r *repeats) look(chunk, row int32, c *decode.Chunk) {
 		r.batch.Repeats = append(r.batch.Repeats, Repeat{r.first[chunk] + row, r.first[of.chunk] + of.row})
 		return
 	}
-	r.seen = append(r.seen, sighting{hash, chunk, row, *newest})
-	*newest = int32(len(r.seen))
+	r.seen = append(r.seen, sighting{chunk, row, int32(*newest)})
+	*newest = hash>>32<<32 | uint64(len(r.seen))
 }
 
 // isCloser says whether a row with a hash repeats a rather than b, of two that

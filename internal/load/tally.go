@@ -40,7 +40,13 @@ func checkBatch(tb *TableBatch) error {
 		return fmt.Errorf("%w: batch of %s: %s", arbalest.ErrInvalid, tb.Table.Name, fmt.Sprintf(what, args...))
 	}
 	want, rows := len(tb.Table.AllColumns()), 0
+	if len(tb.IDs) != len(tb.Chunks) {
+		return bad("%d chunks have hashes of ids, of %d", len(tb.IDs), len(tb.Chunks))
+	}
 	for k, c := range tb.Chunks {
+		if len(tb.IDs[k]) != c.Rows {
+			return bad("chunk %d has %d hashes of ids for %d rows", k, len(tb.IDs[k]), c.Rows)
+		}
 		if len(c.Object) != c.Rows || len(c.Line) != c.Rows || c.Rows > 0 && len(c.Columns) != want {
 			return bad("chunk %d has %d columns and %d, %d places for %d rows of %d columns", k, len(c.Columns), len(c.Object), len(c.Line), c.Rows, want)
 		}

@@ -90,6 +90,8 @@ type TableBatch struct {
 	Objects []ObjectRef
 	// Chunks are the rows, in the order of Objects and lines.
 	Chunks []*decode.Chunk
+	// IDs has, for each chunk, the hash (HashID) of each row's id.
+	IDs [][]uint64
 	// Keep has, for each chunk, a bit for each row, least significant first:
 	// clear for those of Repeats. A nil Keep, or a nil element, keeps all.
 	Keep [][]byte
