@@ -24,7 +24,8 @@ type Options struct {
 	// are coming in for, at 8 to 15 bytes each. An hour with more is looked through in
 	// the table at every load. It is taken as needed. Defaults to 64 MiB.
 	RecentLimit int64
-	// Threads is how many threads run SQL. Defaults to GOMAXPROCS.
+	// Threads is how many threads run SQL. Defaults to GOMAXPROCS, and with Files to
+	// one: several want more memory to sort a table than there may be.
 	Threads int
 	// TempDir is where DuckDB writes what does not fit in memory. Defaults to
 	// the file's path with ".tmp" appended, and in memory to none.
@@ -54,6 +55,9 @@ func (o Options) withDefaults(path string) Options {
 	}
 	if o.RecentLimit == 0 {
 		o.RecentLimit = 64 << 20
+	}
+	if o.Threads == 0 && o.Files != "" {
+		o.Threads = 1
 	}
 	if o.Threads == 0 {
 		o.Threads = runtime.GOMAXPROCS(0)

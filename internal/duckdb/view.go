@@ -70,7 +70,7 @@ func (tx *transaction) showAll(table string) error {
 	}
 	name := table + allSuffix
 	now := there[name]
-	if now == nil && tx.warm == "" {
+	if tx.warm == "" && !now.isOurs() {
 		return nil
 	}
 	if now != nil && !now.isOurs() {

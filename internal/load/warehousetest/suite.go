@@ -72,6 +72,7 @@ func Run(t *testing.T, open Open) {
 		{"Leave", testLeave},
 		{"LeaveByReceipt", testLeaveByReceipt},
 		{"LeaveAtRandom", testLeaveAtRandom},
+		{"LeaveMeanwhile", testLeaveMeanwhile},
 		{"LeaveCounts", testLeaveCounts},
 		{"LeaveForGood", testLeaveForGood},
 		{"LeaveThenReset", testLeaveThenReset},

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"arbalest"
@@ -388,4 +390,75 @@ func testHeld(s *suite) {
 		s.Fatal(err)
 	}
 	s.wantDays("a", "2015-08-17 1 0", "2015-08-18 0 1", "2015-08-19 1 0", "2015-08-20 1 0", "2015-08-21 1 0")
+}
+
+// testLeaveMeanwhile makes days leave while late events of them, and repeats, are loaded.
+func testLeaveMeanwhile(s *suite) {
+	seed := rand.Uint64()
+	s.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	table := Declared("random", Col("n", "INTEGER"))
+	var rule Rule
+	var counts load.Counts
+	leaver := s.tiers()
+	first := RandomRows(random, 60, 60)
+	for _, r := range first {
+		rule.Take(r)
+	}
+	counts.Add(s.load(Batch(table, 50, Object{Commit: s.at.Commit + 1, Rows: first}))[0])
+	done := make(chan struct{})
+	var left atomic.Int64
+	var leaving sync.WaitGroup
+	leaving.Go(func() {
+		for {
+			days, err := leaver.Days(s.Context(), "random", never)
+			for _, d := range days {
+				if err == nil && d.Hot > 0 {
+					err = leaver.Leave(s.Context(), load.Departure{Table: "random", Day: d.Day, Hot: d.Hot, Left: d.Left})
+				}
+				switch {
+				case err == nil && d.Hot > 0:
+					left.Add(1)
+				case errors.Is(err, arbalest.ErrExists), errors.Is(err, arbalest.ErrBusy):
+					err = nil // rows came meanwhile
+				}
+			}
+			if err != nil {
+				s.Errorf("seed %d: %v", seed, err)
+				return
+			}
+			select {
+			case <-done:
+				return
+			default:
+			}
+		}
+	})
+	isHot := func(d load.Day) bool { return d.Hot > 0 }
+	for i := range 20 {
+		rows := RandomRows(random, 40, 60)
+		for _, r := range rows {
+			rule.Take(r)
+		}
+		before := left.Load()
+		counts.Add(s.load(Batch(table, 1+random.IntN(50), Object{Commit: s.at.Commit + 1, Rows: rows}))[0])
+		// Now and then a day can leave before more come.
+		for i%5 == 0 && left.Load() == before && !s.Failed() && slices.ContainsFunc(s.days("random"), isHot) {
+		}
+	}
+	close(done)
+	leaving.Wait()
+	if left.Load() < 2 {
+		s.Errorf("seed %d: %d days left", seed, left.Load())
+	}
+	s.wantCounts(counts, rule.Counts)
+	var got []string
+	err := s.w.Rows(s.Context(), "random", 0, 1<<60, func(r load.Row) error {
+		got = append(got, fmt.Sprint(r.ID, " ", r.Time, " ", r.Hash))
+		return nil
+	})
+	if err != nil {
+		s.Fatal(err)
+	}
+	s.wantSame("rows", got, rule.Rows)
 }
