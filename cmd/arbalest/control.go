@@ -66,6 +66,8 @@ type request struct {
 	Runs     pipeline.Filter `json:"runs"`
 	Trial    trialRequest    `json:"trial"`
 	Rebuild  rebuildRequest  `json:"rebuild"`
+	Archive  archiveRequest  `json:"archive"`
+	Restore  restoreRequest  `json:"restore"`
 }
 
 // A contact is DIR/serve.json.
@@ -101,6 +103,12 @@ func listenControl(op operator, file, capture string) (*control, error) {
 	}))
 	mux.HandleFunc("POST /try", c.handle(func(ctx context.Context, r request, s *stream) (any, error) { return op.Try(ctx, r.Trial, s.show) }))
 	mux.HandleFunc("POST /compact", c.handle(func(ctx context.Context, _ request, s *stream) (any, error) { return op.Compact(ctx, s.show) }))
+	mux.HandleFunc("POST /archive", c.handle(func(ctx context.Context, r request, s *stream) (any, error) {
+		return op.Archive(ctx, r.Archive, s.show)
+	}))
+	mux.HandleFunc("POST /restore", c.handle(func(ctx context.Context, r request, s *stream) (any, error) {
+		return op.Restore(ctx, r.Restore, s.show)
+	}))
 	mux.HandleFunc("POST /run", c.handle(func(ctx context.Context, r request, s *stream) (any, error) { return op.Run(ctx, r.Pipeline, s.show) }))
 	mux.HandleFunc("POST /validate", c.handle(func(ctx context.Context, r request, s *stream) (any, error) {
 		return op.Validate(ctx, r.Pipeline, s.show)
