@@ -67,7 +67,7 @@ func (l *Loader) excerpt(ctx context.Context, prev Progress, event arbalest.Even
 	}
 	defer decoded{tables: []TableBatch{tb}}.release()
 	if keep != nil {
-		tb = TableBatch{Table: tb.Table, Objects: tb.Objects, Chunks: tb.Chunks}
+		tb = TableBatch{Table: tb.Table, Objects: tb.Objects, Chunks: tb.Chunks, IDs: tb.IDs}
 	}
 	counts, err := l.into.Load(ctx, prev, Batch{Tables: []TableBatch{tb}, Next: Progress{Cursor: Cursor{Commit: prev.Commit + 1}}})
 	if err != nil {
