@@ -161,6 +161,7 @@ type reader struct {
 	stack   *stack
 	jobs    chan<- job
 	block   decode.Block
+	left    int64 // lines of the object that are not wanted
 }
 
 func (r *reader) read(ctx context.Context) error {
@@ -177,6 +178,7 @@ func (r *reader) read(ctx context.Context) error {
 // is full. What the commit says of the object must be true of it.
 func (r *reader) object(ctx context.Context, index int32) error {
 	o := r.objects[index]
+	r.left = 0
 	if o.Bytes <= wholeBytes {
 		return r.whole(ctx, o, index)
 	}
@@ -199,10 +201,9 @@ func (r *reader) object(ctx context.Context, index int32) error {
 			continue
 		}
 		n := int64(bytes.Count(r.block.Lines[mark:mark+whole], []byte{'\n'}))
-		r.spans(index, stored, lines+1, n)
+		mark = r.take(index, stored, lines+1, n, mark, mark+whole)
 		lines += n
 		size += int64(whole)
-		mark += whole
 		if !done {
 			rest := append(r.loader.buffers.get(), r.block.Lines[mark:]...)
 			r.block.Lines = r.block.Lines[:mark]
@@ -215,11 +216,37 @@ func (r *reader) object(ctx context.Context, index int32) error {
 	return r.asStored(index, stored, lines, size)
 }
 
-// spans notes lines of the block: n of what is stored of an object.
-func (r *reader) spans(index int32, stored lake.Stored, first, n int64) {
+// take notes lines of the block, from one byte of it up to another: n of what is
+// stored of an object, from line first on. Those that are not wanted it takes out. It
+// returns where those end that are left.
+func (r *reader) take(index int32, stored lake.Stored, first, n int64, begin, end int) int {
+	keep := r.loader.keep
+	at, to := begin, begin
 	for from, run := range stored.Runs(first, n) {
-		r.block.Spans = append(r.block.Spans, decode.Span{Object: index, FirstLine: from, Lines: int(run)})
+		if keep == nil {
+			r.block.Spans = append(r.block.Spans, decode.Span{Object: index, FirstLine: from, Lines: int(run)})
+			continue
+		}
+		for number := from; number < from+run; number++ {
+			line := r.block.Lines[at : at+bytes.IndexByte(r.block.Lines[at:end], '\n')+1]
+			at += len(line)
+			if !keep(index, number, line) {
+				r.left++
+				continue
+			}
+			to += copy(r.block.Lines[to:], line)
+			if k := len(r.block.Spans) - 1; k >= 0 && r.block.Spans[k].Object == index && r.block.Spans[k].FirstLine+int64(r.block.Spans[k].Lines) == number {
+				r.block.Spans[k].Lines++
+				continue
+			}
+			r.block.Spans = append(r.block.Spans, decode.Span{Object: index, FirstLine: number, Lines: 1})
+		}
 	}
+	if keep == nil {
+		return end
+	}
+	r.block.Lines = append(r.block.Lines[:to], r.block.Lines[end:]...)
+	return to
 }
 
 // asStored holds that an object is what its commit says, or its compaction, and
@@ -229,7 +256,7 @@ func (r *reader) asStored(index int32, stored lake.Stored, lines, size int64) er
 	if lines != stored.Events || size != stored.Bytes {
 		return fmt.Errorf("%w: commit %d: %s should have %d lines and %d bytes, it has %d and %d", arbalest.ErrCorrupt, o.Commit, o.Key, stored.Events, stored.Bytes, lines, size)
 	}
-	o.Repeats, o.Erased = int64(len(stored.Repeats)), stored.Gone()
+	o.Repeats, o.Erased = int64(len(stored.Repeats))+r.left, stored.Gone()
 	return nil
 }
 
@@ -252,9 +279,9 @@ func (r *reader) whole(ctx context.Context, o ObjectRef, index int32) (err error
 	if len(lines) > 0 && lines[len(lines)-1] != '\n' {
 		return fmt.Errorf("%w: commit %d: the last line of %s does not end", arbalest.ErrCorrupt, o.Commit, o.Key)
 	}
-	n := int64(bytes.Count(lines, []byte{'\n'}))
-	r.spans(index, stored, 1, n)
-	if err := r.asStored(index, stored, n, int64(len(lines))); err != nil || len(r.block.Lines) < blockBytes {
+	n, size := int64(bytes.Count(lines, []byte{'\n'})), int64(len(lines))
+	r.take(index, stored, 1, n, start, len(r.block.Lines))
+	if err := r.asStored(index, stored, n, size); err != nil || len(r.block.Lines) < blockBytes {
 		return err
 	}
 	return r.send(ctx)

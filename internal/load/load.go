@@ -86,6 +86,9 @@ type Loader struct {
 	live    Warehouse                   // of which it makes a part
 	bounded bool                        // it goes no further than until
 	until   Cursor
+	// Of an Excerpt's: which lines it loads, by object of the batch and line, from 1;
+	// nil is all.
+	keep func(object int32, line int64, text []byte) bool
 
 	mu     sync.Mutex
 	tables map[arbalest.EventName]*target
