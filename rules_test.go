@@ -38,7 +38,7 @@ var mayImport = map[string][]string{
 	"internal/pgwire":                 {"internal/duckdb", "internal/sqltext", "internal/warehouse"},
 	"internal/saved":                  {},
 	"internal/web":                    {"internal/archive", "internal/lake", "internal/load", "internal/model", "internal/saved", "internal/warehouse", "pipeline"},
-	"internal/archive":                {"internal/decode", "internal/lake", "internal/load", "internal/warehouse"},
+	"internal/archive":                {"internal/blob", "internal/decode", "internal/lake", "internal/load", "internal/warehouse"},
 	"internal/model":                  {"internal/sqltext", "internal/warehouse"},
 	"internal/warehouse":              {"internal/blob", "internal/decode", "internal/load"},
 	"internal/postgres":               {"internal/blob", "internal/decode", "internal/load", "internal/warehouse"},

@@ -1,9 +1,20 @@
-// Package archive keeps the lake provable: it compares the store with the
-// warehouse, event by event.
+// Package archive keeps the lake provable, and tables small.
 //
-// It stores nothing. What a table must have is computed from the objects that
-// the log lists, by the same rule that load follows, and never from the
-// journal; what the journal says is then checked too.
+// Verify compares the store with the warehouse, event by event. It stores nothing.
+// What a table must have is computed from the objects that the log lists, by the
+// same rule that load follows, and never from the journal; what the journal says is
+// then checked too.
+//
+// Tiering makes the days of events that are past their retention leave their table,
+// once it is proved that the store has them, and Restore brings days back
+// (decision 27). It stores the rows that left as Parquet:
+//
+//	_warm/<table>/day=<yyyy-MM-dd>/<identities>-<columns>.parquet   the rows of that day
+//
+// The commit point of a day is the warehouse's transaction (load.Tiers.Leave), which
+// says where the rows are from then on. The object is there before; what it takes the
+// place of is deleted after. A pass that dies leaves at most an object that nothing
+// names, which the next pass that makes that day deletes.
 package archive
 
 import (

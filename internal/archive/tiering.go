@@ -1,0 +1,384 @@
+package archive
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"arbalest"
+	"arbalest/internal/blob"
+	"arbalest/internal/lake"
+	"arbalest/internal/load"
+)
+
+// A Retention says how old the days of an event become, in days of event time, until
+// something is done with them. 0 is never.
+type Retention struct {
+	Hot  int // until rows leave the table, and are warm
+	Cold int // until partitions go to an archive's class, and what is warm goes
+	Gone int // until lines and identities go
+}
+
+// before returns the first hour of the first day that is younger than some days.
+func before(now time.Time, days int) arbalest.Hour {
+	h := arbalest.HourOf(now) - arbalest.Hour(days)*24
+	return h - (h%24+24)%24
+}
+
+// A Keep is a table and its retention.
+type Keep struct {
+	Table string
+	Event arbalest.EventName
+	Retention
+}
+
+// A Scratch is an empty warehouse for one day of one table.
+type Scratch interface {
+	load.Shadow
+	// Export writes a table as Parquet to a file of this machine, sorted by
+	// event_time and event_id.
+	Export(ctx context.Context, table, path string) (rows, bytes int64, err error)
+	// Close deletes it, and the files in its folder.
+	Close() error
+}
+
+// A Tiering moves days of tables out of the warehouse. Any number may work on one
+// store and warehouse; the methods of one must not be called at once.
+type Tiering struct {
+	Lake      *lake.Lake
+	Store     blob.Store // the lake's
+	Warehouse load.Tiers
+	Loader    *load.Loader // of the lake into the warehouse
+	// Scratch opens an empty warehouse, and says in which folder it may export to.
+	Scratch func(ctx context.Context) (s Scratch, folder string, err error)
+	// Mirror has the warm objects where the warehouse reads them, by the same keys.
+	// Defaults to nil: it reads the store's, or none.
+	Mirror blob.Store
+	// Class is where partitions go that are cold, on a store that has classes. On
+	// others days stay warm. Defaults to blob.Glacier.
+	Class blob.Class
+	// Forget takes days of an event out of the store and the warehouse, for good.
+	// Defaults to nil: such days wait.
+	Forget func(ctx context.Context, event arbalest.EventName, days []arbalest.Hour) error
+	// Now is the time that ages are counted to. Defaults to the clock's.
+	Now func() time.Time
+	// MaxEvents is how many identities are held at once, at 24 bytes. Defaults to
+	// 1,000,000.
+	MaxEvents int
+	// Exclusive keeps others of this process from loading until done is called.
+	// Defaults to nothing.
+	Exclusive func() (done func())
+	// Show is told of each day that something was done with. Defaults to nothing.
+	Show func(DayReport)
+}
+
+func (t Tiering) withDefaults() Tiering {
+	if t.Class == "" {
+		t.Class = blob.Glacier
+	}
+	if t.Now == nil {
+		t.Now = time.Now
+	}
+	if t.MaxEvents == 0 {
+		t.MaxEvents = 1_000_000
+	}
+	if t.Exclusive == nil {
+		t.Exclusive = func() func() { return func() {} }
+	}
+	if t.Show == nil {
+		t.Show = func(DayReport) {}
+	}
+	return t
+}
+
+// An Action is what becomes of a day.
+type Action string
+
+// The actions.
+const (
+	Warmed Action = "warm"  // its rows left the table for a warm object
+	Remade Action = "again" // its warm object was made again
+	Cooled Action = "cold"  // its partitions went to an archive's class, and its warm object went
+	Gone   Action = "gone"  // it left the store and the warehouse
+	Waits  Action = "waits" // nothing, for now
+)
+
+// A DayReport is what became of a day of a table.
+type DayReport struct {
+	Table  string             `json:"table"`
+	Event  arbalest.EventName `json:"event"`
+	Day    string             `json:"day"` // yyyy-MM-dd
+	Action Action             `json:"action"`
+	Why    string             `json:"why,omitempty"`    // it waits
+	Rows   int64              `json:"rows"`             // that left the table
+	All    int64              `json:"all"`              // rows of the day
+	Lines  int64              `json:"lines,omitempty"`  // bytes of the day's partitions, uncompressed
+	Warm   int64              `json:"warm,omitempty"`   // bytes of its warm object
+	Frozen int64              `json:"frozen,omitempty"` // bytes that went to the archive's class
+}
+
+// A TieringReport is what a pass did, or would do. Days that need nothing are not in
+// it.
+type TieringReport struct {
+	Tables int         `json:"tables"` // with a retention
+	Days   []DayReport `json:"days"`
+	Held   int         `json:"held"` // days that are restored, and would have left
+	// Stopped are the tables that could not be gone on with, and why.
+	Stopped map[string]string `json:"stopped,omitempty"`
+
+	stopped error
+}
+
+// Err is nil unless a table was stopped.
+func (r TieringReport) Err() error { return r.stopped }
+
+// Sum adds up the days of an action.
+func (r TieringReport) Sum(a Action) (days int, sum DayReport) {
+	for _, d := range r.Days {
+		if d.Action == a {
+			days++
+			sum.Rows += d.Rows
+			sum.All += d.All
+			sum.Lines += d.Lines
+			sum.Warm += d.Warm
+			sum.Frozen += d.Frozen
+		}
+	}
+	return days, sum
+}
+
+// Once does one pass: of each table, what is due of each day. What is wrong with one
+// table is in the report and stops no other; errors of the store and the warehouse
+// that may pass end the pass.
+//
+// It asks the warehouse for the days of each table that are past their retention, and
+// the store for nothing but what it takes to do what is due.
+func (t Tiering) Once(ctx context.Context, tables []Keep) (TieringReport, error) {
+	return t.pass(ctx, tables, false)
+}
+
+// Plan says what Once would do, and changes nothing. Of days that would leave it asks
+// how large they are.
+func (t Tiering) Plan(ctx context.Context, tables []Keep) (TieringReport, error) {
+	return t.pass(ctx, tables, true)
+}
+
+func (t Tiering) pass(ctx context.Context, tables []Keep, dry bool) (TieringReport, error) {
+	p := pass{Tiering: t.withDefaults(), dry: dry}
+	p.now = p.Now()
+	p.report = TieringReport{Days: []DayReport{}, Stopped: map[string]string{}}
+	progress, err := p.Warehouse.Progress(ctx)
+	if err != nil {
+		return p.report, err
+	}
+	for _, k := range tables {
+		if k.Retention == (Retention{}) {
+			continue
+		}
+		p.report.Tables++
+		if s, ok := progress.Stalled[k.Table]; ok {
+			p.stop(k.Table, fmt.Errorf("%w: table %s is stalled, and left as it is: %s", arbalest.ErrUnavailable, k.Table, s.Reason))
+			continue
+		}
+		if err := p.table(ctx, k); isPassing(err) {
+			return p.report, fmt.Errorf("archive %s: %w", k.Table, err)
+		} else if err != nil {
+			p.stop(k.Table, err)
+		}
+	}
+	return p.report, nil
+}
+
+// isPassing says that an error is not one of a table.
+func isPassing(err error) bool {
+	o := arbalest.OutcomeOf(err)
+	return err != nil && (o.Retry || o.Exit == 1 && !errors.Is(err, arbalest.ErrDiffers) || errors.Is(err, context.Canceled))
+}
+
+// A pass is one Once or Plan.
+type pass struct {
+	Tiering
+	now    time.Time
+	dry    bool
+	report TieringReport
+}
+
+func (p *pass) stop(table string, why error) {
+	p.report.Stopped[table] = why.Error()
+	p.report.stopped = errors.Join(p.report.stopped, why)
+}
+
+// add adds a day to the report.
+func (p *pass) add(d DayReport) {
+	p.report.Days = append(p.report.Days, d)
+	if !p.dry {
+		p.Show(d)
+	}
+}
+
+// table does what is due of a table's days.
+func (p *pass) table(ctx context.Context, k Keep) error {
+	if !p.dry {
+		done := p.Exclusive()
+		err := p.Warehouse.ShowAll(ctx, k.Table)
+		if done(); err != nil {
+			return err
+		}
+	}
+	youngest := 0 // the least of the ages
+	for _, age := range []int{k.Hot, k.Cold, k.Gone} {
+		if age > 0 && (youngest == 0 || age < youngest) {
+			youngest = age
+		}
+	}
+	days, err := p.Warehouse.Days(ctx, k.Table, before(p.now, youngest))
+	if err != nil || len(days) == 0 {
+		return err
+	}
+	table, err := p.Loader.Table(ctx, k.Event)
+	if err != nil {
+		return err
+	}
+	if !p.dry {
+		if err := p.gather(ctx, k.Table, days); err != nil {
+			return err
+		}
+	}
+	columns := columnsOf(table)
+	var gone []*day
+	for _, of := range days {
+		d := &day{pass: p, keep: k, Day: of, columns: columns}
+		d.report = DayReport{Table: k.Table, Event: k.Event, Day: dateOf(of.Day), Action: d.due(), All: of.Hot + of.Left}
+		switch d.report.Action {
+		case Gone:
+			gone = append(gone, d)
+		case Cooled:
+			err = d.cool(ctx)
+		case Warmed, Remade:
+			err = d.warm(ctx)
+		}
+		if err != nil {
+			return fmt.Errorf("%s of %s: %w", k.Event, d.report.Day, err)
+		}
+	}
+	return p.forget(ctx, k, gone)
+}
+
+// A day is what a pass does with a day of a table.
+type day struct {
+	*pass
+	keep Keep
+	load.Day
+	columns string // of the table's definition
+	report  DayReport
+}
+
+// due says what is to be done, "" for nothing.
+func (d *day) due() Action {
+	old := func(days int) bool { return days > 0 && d.Day.Day < before(d.now, days) }
+	_, tiered := d.Store.(blob.Tiered)
+	cold := !d.Frozen.IsZero() || tiered && old(d.keep.Cold)
+	switch {
+	case d.Held.After(d.now):
+		if d.Hot > 0 && old(d.keep.Hot) {
+			d.pass.report.Held++
+		}
+		return ""
+	case old(d.keep.Gone):
+		return Gone
+	case cold && (d.Hot > 0 && old(d.keep.Hot) || d.Frozen.IsZero() || d.Warm.Key != ""):
+		return Cooled
+	case cold:
+		return ""
+	case d.Hot > 0 && old(d.keep.Hot):
+		return Warmed
+	case d.Left > 0 && d.Warm.Columns != d.columns || d.Stale:
+		return Remade
+	}
+	return ""
+}
+
+// wait reports that nothing is done with a day, and why.
+func (d *day) wait(why string) error {
+	d.report.Action, d.report.Why = Waits, why
+	d.add(d.report)
+	return nil
+}
+
+// leave makes the rows of a day leave, to where they can be asked for, and deletes all
+// else that is there. moved is false, and nothing has changed, if the day is another than
+// it was when the warehouse had come to from.
+func (d *day) leave(ctx context.Context, from load.Progress, to load.Warm) (moved bool, err error) {
+	done := d.Exclusive()
+	moved, err = d.unchanged(ctx, from)
+	if moved && err == nil {
+		err = d.Warehouse.Leave(ctx, load.Departure{Table: d.keep.Table, Day: d.Day.Day, Hot: d.Hot, Left: d.Left, Warm: to})
+		if errors.Is(err, arbalest.ErrExists) {
+			moved, err = false, nil
+		}
+	}
+	if done(); err != nil || !moved {
+		return false, err
+	}
+	d.report.Rows = d.Hot
+	return true, d.sweep(ctx, to.Key)
+}
+
+// unchanged says that nothing of the day was loaded, or erased, since the warehouse was
+// where it was. Counts, which Leave holds, cannot tell all.
+func (d *day) unchanged(ctx context.Context, from load.Progress) (bool, error) {
+	now, err := d.Warehouse.Progress(ctx)
+	if _, stalled := now.Stalled[d.keep.Table]; err != nil || stalled || now.IsBefore(from.Cursor) {
+		return false, err
+	}
+	last := now.Commit
+	if now.Objects > 0 {
+		last++
+	}
+	for seq := from.Commit + 1; seq <= last; seq++ {
+		c, err := d.Lake.Commit(ctx, seq)
+		if err != nil {
+			return false, err
+		}
+		if c.Kind != arbalest.KindSort && c.Kind != arbalest.KindCompact {
+			return false, nil
+		}
+		for _, o := range c.Objects {
+			if o.Event == d.keep.Event && o.Hour >= d.Day.Day && o.Hour < d.Day.Day+24 {
+				return false, nil
+			}
+		}
+	}
+	return true, nil
+}
+
+// forget takes days out of the store and the warehouse.
+func (p *pass) forget(ctx context.Context, k Keep, days []*day) error {
+	if len(days) == 0 {
+		return nil
+	}
+	var firsts []arbalest.Hour
+	for _, d := range days {
+		d.report.Rows = d.Hot
+		firsts = append(firsts, d.Day.Day)
+	}
+	if p.Forget == nil {
+		for _, d := range days {
+			_ = d.wait("nothing is erased here")
+		}
+		return nil
+	}
+	if !p.dry {
+		if err := p.Forget(ctx, k.Event, firsts); err != nil {
+			return err
+		}
+	}
+	for _, d := range days {
+		p.add(d.report)
+	}
+	return nil
+}
+
+// dateOf spells a day.
+func dateOf(h arbalest.Hour) string { return h.Time().Format(time.DateOnly) }
