@@ -53,10 +53,12 @@ type config struct {
 	// before its time. Defaults to 64MiB on S3; elsewhere to none.
 	SortBytes size `yaml:"sort_bytes"`
 	// Compression of partitions, "zstd" or "none". Defaults to zstd.
-	Compression string          `yaml:"compression"`
-	Compact     compactConfig   `yaml:"compact"`
-	Limits      limitsConfig    `yaml:"limits"`
-	Warehouse   warehouseConfig `yaml:"warehouse"`
+	Compression string        `yaml:"compression"`
+	Compact     compactConfig `yaml:"compact"`
+	// Retention is that of events whose definitions have none.
+	Retention retentionConfig `yaml:"retention"`
+	Limits    limitsConfig    `yaml:"limits"`
+	Warehouse warehouseConfig `yaml:"warehouse"`
 	// Events are definitions of events, with those of the files in events/ of
 	// the data directory. An event that has none has its columns inferred, and is
 	// taken as it comes.

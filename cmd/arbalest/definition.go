@@ -27,6 +27,8 @@ type eventConfig struct {
 	Schema   schemaConfig   `yaml:"schema"`
 	Contract contractConfig `yaml:"contract"`
 	Privacy  rulesConfig    `yaml:"privacy"`
+	// Retention is the event's own, instead of that of all. Empty is for ever.
+	Retention *retentionConfig `yaml:"retention"`
 }
 
 // A columnConfig is one column: a property and its type.

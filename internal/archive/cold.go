@@ -106,7 +106,7 @@ func (d *day) freeze(ctx context.Context, store blob.Tiered) (frozen int64, err 
 	}
 	for _, info := range infos {
 		if !d.dry {
-			err := store.Freeze(ctx, info.Key, d.Class)
+			err := store.Freeze(ctx, info.Key, d.keep.Class)
 			if errors.Is(err, arbalest.ErrUnknown) || errors.Is(err, arbalest.ErrCold) {
 				continue // merged meanwhile, or in another class
 			}

@@ -1,6 +1,7 @@
 package archive
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,6 +19,9 @@ type Retention struct {
 	Hot  int // until rows leave the table, and are warm
 	Cold int // until partitions go to an archive's class, and what is warm goes
 	Gone int // until lines and identities go
+	// Class is where partitions go that are cold, on a store that has classes; on
+	// others days stay warm. Defaults to blob.Glacier.
+	Class blob.Class
 }
 
 // before returns the first hour of the first day that is younger than some days.
@@ -55,9 +59,6 @@ type Tiering struct {
 	// Mirror has the warm objects where the warehouse reads them, by the same keys.
 	// Defaults to nil: it reads the store's, or none.
 	Mirror blob.Store
-	// Class is where partitions go that are cold, on a store that has classes. On
-	// others days stay warm. Defaults to blob.Glacier.
-	Class blob.Class
 	// Forget takes days of an event out of the store and the warehouse, for good.
 	// Defaults to nil: such days wait.
 	Forget func(ctx context.Context, event arbalest.EventName, days []arbalest.Hour) error
@@ -74,9 +75,6 @@ type Tiering struct {
 }
 
 func (t Tiering) withDefaults() Tiering {
-	if t.Class == "" {
-		t.Class = blob.Glacier
-	}
 	if t.Now == nil {
 		t.Now = time.Now
 	}
@@ -173,9 +171,10 @@ func (t Tiering) pass(ctx context.Context, tables []Keep, dry bool) (TieringRepo
 		return p.report, err
 	}
 	for _, k := range tables {
-		if k.Retention == (Retention{}) {
+		if k.Hot == 0 && k.Gone == 0 {
 			continue
 		}
+		k.Class = cmp.Or(k.Class, blob.Glacier)
 		p.report.Tables++
 		if s, ok := progress.Stalled[k.Table]; ok {
 			p.stop(k.Table, fmt.Errorf("%w: table %s is stalled, and left as it is: %s", arbalest.ErrUnavailable, k.Table, s.Reason))
