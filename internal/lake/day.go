@@ -20,15 +20,15 @@ func DayFolder(event arbalest.EventName, day arbalest.Hour) arbalest.Key {
 }
 
 // Day returns the objects that have an event's events of a UTC day, which is given
-// by any hour of it, in the log's order: those of all commits that were done when it
-// was called, and it may be of later ones. An object that a compaction moved appears
-// as its commit named it, with Events as the commit said, and Bytes and Hash of what
-// is left of its lines.
+// by any hour of it, in the log's order, of all commits that were done when it was
+// called. An object that a compaction or an erasure moved appears as its commit named
+// it, with Events as the commit said, and Bytes and Hash of what is left of its lines;
+// one of which no line is left may be missing.
 //
-// It costs a listing of the day's folder, a request for each commit and compaction
-// that its objects name, and those of Head.
+// It costs a listing of the day's folder, a request for each commit that its objects
+// name, and for their moves, and those of Head.
 func (l *Lake) Day(ctx context.Context, event arbalest.EventName, day arbalest.Hour) ([]arbalest.Object, error) {
-	d := daily{lake: l, event: event, folder: DayFolder(event, day), objects: map[arbalest.Key]arbalest.Object{}}
+	d := daily{lake: l, event: event, folder: DayFolder(event, day), later: map[arbalest.Seq]bool{}, objects: map[arbalest.Key]arbalest.Object{}}
 	var err error
 	if d.head, err = l.Head(ctx); err != nil {
 		return nil, err
@@ -56,10 +56,10 @@ func (l *Lake) Day(ctx context.Context, event arbalest.EventName, day arbalest.H
 		if err != nil {
 			return nil, err
 		}
-		if err := d.moved(ctx, seq); err != nil {
-			return nil, err
+		d.later[seq] = true
+		if keys[seq] == nil {
+			keys[seq] = map[arbalest.Key]bool{}
 		}
-		delete(keys, seq)
 	}
 	for _, seq := range slices.Sorted(maps.Keys(keys)) {
 		if err := d.commit(ctx, seq, keys[seq]); err != nil {
@@ -75,11 +75,15 @@ type daily struct {
 	event   arbalest.EventName
 	folder  arbalest.Key
 	head    arbalest.Seq
+	later   map[arbalest.Seq]bool // commits after head that have moves
 	objects map[arbalest.Key]arbalest.Object
 }
 
 // commit adds what a commit has of those keys, of what it did or moved.
 func (d *daily) commit(ctx context.Context, seq arbalest.Seq, keys map[arbalest.Key]bool) error {
+	if d.later[seq] {
+		return d.moved(ctx, seq)
+	}
 	if seq > d.head {
 		return nil
 	}
@@ -114,8 +118,8 @@ func (d *daily) moved(ctx context.Context, seq arbalest.Seq) error {
 			if !ok || n.Hours != 1 {
 				return fmt.Errorf("%w: %s: %s is of no partition", arbalest.ErrCorrupt, movesKey(seq), in.Key)
 			}
-			if n.Seq <= d.head {
-				d.objects[in.Key] = arbalest.Object{Key: in.Key, Event: d.event, Hour: n.Hour, Events: in.Events + int64(len(in.Repeats)), Bytes: in.Bytes, Hash: in.Hash}
+			if stored := in.stored(); n.Seq <= d.head {
+				d.objects[in.Key] = arbalest.Object{Key: in.Key, Event: d.event, Hour: n.Hour, Events: in.Events + int64(len(in.Repeats)) + stored.Gone(), Bytes: in.Bytes, Hash: in.Hash}
 			}
 		}
 	}
