@@ -117,3 +117,14 @@ func TestRedact(t *testing.T) {
 		}
 	}
 }
+
+func TestSpectrum(t *testing.T) {
+	tables := []ExternalTable{{Table: arbalest.Table{Name: "a"}, Location: "_warm/a/", Days: []arbalest.Hour{0}}}
+	statements, err := Spectrum("s3://bucket/some/prefix?region=eu-west-1", tables)
+	if all := strings.Join(statements, "\n"); err != nil || !strings.Contains(all, "LOCATION 's3://bucket/some/prefix/_warm/a/day=1970-01-01/'") {
+		t.Errorf("%v: %s", err, all)
+	}
+	if _, err := Spectrum("/var/lib/store", tables); !errors.Is(err, arbalest.ErrInvalid) {
+		t.Errorf("of a directory: %v", err)
+	}
+}
