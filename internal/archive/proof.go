@@ -47,7 +47,9 @@ func (x *identities) hash(key []byte, id string, at, received int64, hash string
 	return xxh3.Hash128Seed(key, x.seed)
 }
 
-func compare128(a, b xxh3.Uint128) int { return cmp.Or(cmp.Compare(a.Hi, b.Hi), cmp.Compare(a.Lo, b.Lo)) }
+func compare128(a, b xxh3.Uint128) int {
+	return cmp.Or(cmp.Compare(a.Hi, b.Hi), cmp.Compare(a.Lo, b.Lo))
+}
 
 // sort is done once all are added.
 func (x *identities) sort() {

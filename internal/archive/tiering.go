@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"arbalest"
@@ -106,7 +108,7 @@ const (
 type DayReport struct {
 	Table  string             `json:"table"`
 	Event  arbalest.EventName `json:"event"`
-	Day    string             `json:"day"` // yyyy-MM-dd
+	Day    string             `json:"day"` // yyyy-MM-dd; empty for all
 	Action Action             `json:"action"`
 	Why    string             `json:"why,omitempty"`    // it waits
 	Rows   int64              `json:"rows"`             // that left the table
@@ -124,12 +126,23 @@ type TieringReport struct {
 	Held   int         `json:"held"` // days that are restored, and would have left
 	// Stopped are the tables that could not be gone on with, and why.
 	Stopped map[string]string `json:"stopped,omitempty"`
-
-	stopped error
 }
 
 // Err is nil unless a table was stopped.
-func (r TieringReport) Err() error { return r.stopped }
+func (r TieringReport) Err() error {
+	for _, table := range slices.Sorted(maps.Keys(r.Stopped)) {
+		return stopped(r.Stopped[table])
+	}
+	return nil
+}
+
+// stopped says why a table was, of a report that may have come from elsewhere.
+type stopped string
+
+func (s stopped) Error() string { return string(s) }
+
+// Unwrap returns arbalest.ErrDiffers.
+func (s stopped) Unwrap() error { return arbalest.ErrDiffers }
 
 // Sum adds up the days of an action.
 func (r TieringReport) Sum(a Action) (days int, sum DayReport) {
@@ -177,13 +190,13 @@ func (t Tiering) pass(ctx context.Context, tables []Keep, dry bool) (TieringRepo
 		k.Class = cmp.Or(k.Class, blob.Glacier)
 		p.report.Tables++
 		if s, ok := progress.Stalled[k.Table]; ok {
-			p.stop(k.Table, fmt.Errorf("%w: table %s is stalled, and left as it is: %s", arbalest.ErrUnavailable, k.Table, s.Reason))
+			p.add(DayReport{Table: k.Table, Event: k.Event, Action: Waits, Why: "the table is stalled: " + s.Reason})
 			continue
 		}
 		if err := p.table(ctx, k); isPassing(err) {
 			return p.report, fmt.Errorf("archive %s: %w", k.Table, err)
 		} else if err != nil {
-			p.stop(k.Table, err)
+			p.report.Stopped[k.Table] = err.Error()
 		}
 	}
 	return p.report, nil
@@ -201,11 +214,6 @@ type pass struct {
 	now    time.Time
 	dry    bool
 	report TieringReport
-}
-
-func (p *pass) stop(table string, why error) {
-	p.report.Stopped[table] = why.Error()
-	p.report.stopped = errors.Join(p.report.stopped, why)
 }
 
 // add adds a day to the report.

@@ -17,12 +17,12 @@ import (
 	"arbalest/internal/load"
 )
 
-// warmFolder is where the warm objects of a table are.
-func warmFolder(table string) arbalest.Key { return arbalest.Key("_warm/" + table + "/") }
+// WarmFolder is where the warm objects of a table are.
+func WarmFolder(table string) arbalest.Key { return arbalest.Key("_warm/" + table + "/") }
 
 // dayFolder is where a day's are.
 func dayFolder(table string, day arbalest.Hour) arbalest.Key {
-	return warmFolder(table) + arbalest.Key("day="+dateOf(day)+"/")
+	return WarmFolder(table) + arbalest.Key("day="+dateOf(day)+"/")
 }
 
 // columnsOf tells definitions apart by the columns that they have.
@@ -171,7 +171,7 @@ func (p *pass) gather(ctx context.Context, table string, days []load.Day) error 
 		return nil
 	}
 	there := map[arbalest.Key]int64{}
-	for info, err := range p.Mirror.List(ctx, warmFolder(table), "") {
+	for info, err := range p.Mirror.List(ctx, WarmFolder(table), "") {
 		if err != nil {
 			return fmt.Errorf("list the copies of warm objects: %w", err)
 		}
