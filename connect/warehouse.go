@@ -17,6 +17,9 @@ import (
 type Options struct {
 	// Memory is DuckDB's limit, in bytes. Defaults to 96 MiB.
 	Memory int64
+	// Warm is the directory that DuckDB reads warm objects of, which has them by the
+	// keys that they have in the store. Defaults to none.
+	Warm string
 }
 
 // An Opened is a warehouse that is open, of whatever kind. Its methods may be
@@ -36,7 +39,7 @@ type Opened struct {
 
 // A loader is what loading, verifying and showing ask of a warehouse.
 type loader interface {
-	load.Warehouse
+	load.Tiers
 	// Unloaded yields the id and time (microseconds) of every event that is
 	// recorded as a load error and is not in the table.
 	Unloaded(ctx context.Context, table string, visit func(id string, time int64) error) error
@@ -65,7 +68,7 @@ func Warehouse(ctx context.Context, url string, store blob.Store, opts Options) 
 		if err != nil {
 			return nil, fmt.Errorf("open warehouse: %w", err)
 		}
-		w, err := duckdb.Open(ctx, path, duckdb.Options{MemoryLimit: opts.Memory})
+		w, err := duckdb.Open(ctx, path, duckdb.Options{MemoryLimit: opts.Memory, Warm: opts.Warm})
 		if err != nil {
 			return nil, fmt.Errorf("open warehouse: %w", err)
 		}

@@ -67,6 +67,8 @@ type request struct {
 	Trial    trialRequest    `json:"trial"`
 	Rebuild  rebuildRequest  `json:"rebuild"`
 	Erase    eraseRequest    `json:"erase"`
+	Archive  archiveRequest  `json:"archive"`
+	Restore  restoreRequest  `json:"restore"`
 }
 
 // A contact is DIR/serve.json.
@@ -103,6 +105,12 @@ func listenControl(op operator, file, capture string) (*control, error) {
 	mux.HandleFunc("POST /try", c.handle(func(ctx context.Context, r request, s *stream) (any, error) { return op.Try(ctx, r.Trial, s.show) }))
 	mux.HandleFunc("POST /compact", c.handle(func(ctx context.Context, _ request, s *stream) (any, error) { return op.Compact(ctx, s.show) }))
 	mux.HandleFunc("POST /erase", c.handle(func(ctx context.Context, r request, s *stream) (any, error) { return op.Erase(ctx, r.Erase, s.show) }))
+	mux.HandleFunc("POST /archive", c.handle(func(ctx context.Context, r request, s *stream) (any, error) {
+		return op.Archive(ctx, r.Archive, s.show)
+	}))
+	mux.HandleFunc("POST /restore", c.handle(func(ctx context.Context, r request, s *stream) (any, error) {
+		return op.Restore(ctx, r.Restore, s.show)
+	}))
 	mux.HandleFunc("POST /run", c.handle(func(ctx context.Context, r request, s *stream) (any, error) { return op.Run(ctx, r.Pipeline, s.show) }))
 	mux.HandleFunc("POST /validate", c.handle(func(ctx context.Context, r request, s *stream) (any, error) {
 		return op.Validate(ctx, r.Pipeline, s.show)

@@ -37,6 +37,10 @@ type operator interface {
 	Compact(ctx context.Context, show func(progress)) (compactReport, error)
 	// Erase erases events for good, or says which.
 	Erase(ctx context.Context, r eraseRequest, show func(progress)) (eraseReport, error)
+	// Archive lets days leave their tables that are past their retention.
+	Archive(ctx context.Context, q archiveRequest, show func(progress)) (archiveReport, error)
+	// Restore brings days that left back into their table.
+	Restore(ctx context.Context, q restoreRequest, show func(progress)) (restoreReport, error)
 	// Run runs a pipeline and all that it requires; that it failed is in the
 	// report.
 	Run(ctx context.Context, r pipelineRequest, show func(progress)) (runReport, error)
@@ -91,7 +95,7 @@ func (r syncReport) err() error {
 
 // A tables is what an engine needs of a warehouse.
 type tables interface {
-	load.Warehouse
+	load.Tiers
 	archive.Warehouse
 	warehouse.Asker
 	// Tables returns the tables that Load made, by name.
@@ -115,6 +119,7 @@ type engine struct {
 	work       sync.Mutex // one sort or load at a time
 	building   sync.Mutex // one pass over the models at a time
 	rebuilding sync.Mutex // one rebuild at a time
+	archiving  sync.Mutex // one pass of archive, or restore, at a time
 	verifying  verifying  // the verification that goes on
 }
 
@@ -167,7 +172,7 @@ func engineOn(ctx context.Context, p place, c config, store blob.Store, closeSto
 	if err != nil {
 		return nil, err
 	}
-	w, err := connect.Warehouse(ctx, p.warehouse(c), store, connect.Options{Memory: int64(c.Warehouse.Memory)})
+	w, err := connect.Warehouse(ctx, p.warehouse(c), store, connect.Options{Memory: int64(c.Warehouse.Memory), Warm: p.warm(c)})
 	if err != nil {
 		return nil, err
 	}

@@ -27,6 +27,8 @@ import (
 //	keys.yaml          who may send events, if there are keys
 //	models/            SELECTs that derive tables from others, if there are any
 //	queries/           queries of the SQL page that were saved, if there are any
+//	warm/              what is warm of a store that is elsewhere, for DuckDB to read
+//	.archive/          where archive makes Parquet
 //	serve.json         how to reach the serve that runs on it
 //	verified.json      what the newest verification found, if there was one
 type place struct {

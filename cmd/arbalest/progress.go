@@ -13,7 +13,7 @@ import (
 
 // A progress is how far long work has come. Total is 0 while it is not known.
 type progress struct {
-	Stage string `json:"stage"` // "sort", "load", "verify", "import", "compact", "rebuild", "decode"
+	Stage string `json:"stage"` // "sort", "load", "verify", "import", "compact", "rebuild", "decode", "archive", "thaw"
 	Done  int64  `json:"done"`
 	Total int64  `json:"total,omitempty"`
 	Unit  string `json:"unit"`

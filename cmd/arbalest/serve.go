@@ -177,6 +177,9 @@ func startServer(ctx context.Context, p place, c config, log *slog.Logger) (*ser
 	if !c.Compact.Off {
 		s.loops.Go(func() { e.compactOn(loops, log) })
 	}
+	if c.retains() {
+		s.loops.Go(func() { e.archiveOn(loops, log) })
+	}
 	for _, p := range pipelines {
 		s.loops.Go(func() { e.runBy(loops, p, log) })
 	}
