@@ -442,8 +442,8 @@ func TestInvariant2ArchiveCrashesAtEveryStep(t *testing.T) {
 				t.Logf("%+v: %d steps", stop, k)
 				break
 			}
-			if stop.Reads {
-				k += 2
+			if stop.Reads { // there are more of them each time
+				k += 1 + k/2
 			}
 		}
 		w.settled()
