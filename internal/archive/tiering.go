@@ -226,13 +226,6 @@ func (p *pass) add(d DayReport) {
 
 // table does what is due of a table's days.
 func (p *pass) table(ctx context.Context, k Keep) error {
-	if !p.dry {
-		done := p.Exclusive()
-		err := p.Warehouse.ShowAll(ctx, k.Table)
-		if done(); err != nil {
-			return err
-		}
-	}
 	youngest := 0 // the least of the ages
 	for _, age := range []int{k.Hot, k.Cold, k.Gone} {
 		if age > 0 && (youngest == 0 || age < youngest) {
@@ -240,10 +233,6 @@ func (p *pass) table(ctx context.Context, k Keep) error {
 		}
 	}
 	days, err := p.Warehouse.Days(ctx, k.Table, before(p.now, youngest))
-	if err != nil || len(days) == 0 {
-		return err
-	}
-	table, err := p.Loader.Table(ctx, k.Event)
 	if err != nil {
 		return err
 	}
@@ -251,8 +240,18 @@ func (p *pass) table(ctx context.Context, k Keep) error {
 		if err := p.gather(ctx, k.Table, days); err != nil {
 			return err
 		}
+		if err := p.showAll(ctx, k.Table); err != nil { // that it can be, before anything leaves
+			return err
+		}
 	}
-	columns := columnsOf(table)
+	if len(days) == 0 {
+		return nil
+	}
+	table, err := p.Loader.Table(ctx, k.Event)
+	if err != nil {
+		return err
+	}
+	columns, told := columnsOf(table), len(p.report.Days)
 	var gone []*day
 	for _, of := range days {
 		d := &day{pass: p, keep: k, Day: of, columns: columns}
@@ -269,7 +268,17 @@ func (p *pass) table(ctx context.Context, k Keep) error {
 			return fmt.Errorf("%s of %s: %w", k.Event, d.report.Day, err)
 		}
 	}
-	return p.forget(ctx, k, gone)
+	if err := p.forget(ctx, k, gone); err != nil || p.dry || len(p.report.Days) == told {
+		return err
+	}
+	return p.showAll(ctx, k.Table) // objects that were missing are there again
+}
+
+// showAll makes the view of all tiers.
+func (p *pass) showAll(ctx context.Context, table string) error {
+	done := p.Exclusive()
+	defer done()
+	return p.Warehouse.ShowAll(ctx, table)
 }
 
 // A day is what a pass does with a day of a table.

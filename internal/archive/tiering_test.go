@@ -373,7 +373,7 @@ func TestWhatIsNotLoadedWaits(t *testing.T) {
 	waits()
 	w.load()
 	w.tiering.Exclusive = func() func() { // between its making and its leaving
-		if r := len(w.warm(w.store)); r > 0 {
+		if w.n == 0 && len(w.warm(w.store)) > 0 {
 			w.send(occurrence{id: fmt.Sprint("m", w.n), at: at})
 			w.n++
 			w.load()
@@ -448,4 +448,35 @@ func TestInvariant2ArchiveCrashesAtEveryStep(t *testing.T) {
 		}
 		w.settled()
 	}
+}
+
+// TestMirror keeps warm objects of a store that the warehouse does not read where it
+// does, and gets those that are missing there.
+func TestMirror(t *testing.T) {
+	w := newWorld(t, func(string) blob.Store { return blob.NewMemory() })
+	mirror, err := blob.OpenDir(filepath.Join(w.dir, "store"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mirror.Close()
+	w.tiering.Mirror = mirror
+	w.some(seeded(t), 80)
+	w.load()
+	if n, _ := w.pass().Sum(Warmed); n != 4 {
+		t.Fatalf("%d days left", n)
+	}
+	w.settled()
+	keys := w.warm(mirror)
+	for _, key := range keys[:2] {
+		if err := mirror.Delete(t.Context(), arbalest.Key(key)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.store.Delete(t.Context(), arbalest.Key(keys[1])); err != nil { // one is nowhere
+		t.Fatal(err)
+	}
+	if n, _ := w.pass().Sum(Remade); n != 1 {
+		t.Errorf("%d days were made again", n)
+	}
+	w.settled()
 }

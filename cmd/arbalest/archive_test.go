@@ -1,0 +1,125 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"arbalest"
+	"arbalest/internal/archive"
+	"arbalest/internal/capture"
+)
+
+// TestArchiveAndRestore has days leave their table, asks across tiers, and brings some
+// back, into the table and into one of their own.
+func TestArchiveAndRestore(t *testing.T) {
+	ctx := t.Context()
+	p := place{dir: t.TempDir()}
+	c := config{Retention: retentionConfig{HotFor: 30}}
+	e, err := openEngine(ctx, p, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	h, err := capture.New(capture.Options{Appender: e.lake.NewWriter()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	quiet := func(progress) {}
+	take := func(text string) {
+		t.Helper()
+		if _, err := h.Take(ctx, []byte(text)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := e.Sync(ctx, quiet); err != nil {
+			t.Fatal(err)
+		}
+	}
+	day := func(ago int) time.Time { return time.Now().UTC().AddDate(0, 0, -ago).Truncate(24 * time.Hour) }
+	var b strings.Builder
+	for ago := 40; ago >= 0; ago -= 10 {
+		for i := range 3 {
+			fmt.Fprintf(&b, `{"event":"order","id":"%d-%d","timestamp":"%s","data":{"amount":%d}}`+"\n", ago, i, day(ago).Add(time.Duration(i)*time.Hour).Format(time.RFC3339), i)
+		}
+	}
+	take(b.String())
+	ids := func(from string) string {
+		t.Helper()
+		var rows rowList
+		if err := e.Query(ctx, "SELECT count(*), count(DISTINCT event_id), sum(amount) FROM "+from, &rows); err != nil {
+			t.Fatal(err)
+		}
+		return strings.Join(rows[0], " ")
+	}
+	said := func(r result) string {
+		t.Helper()
+		var out bytes.Buffer
+		if err := r.print(&out, false); err != nil || r.err() != nil {
+			t.Fatal(err, r.err())
+		}
+		return out.String()
+	}
+	plan, err := e.Archive(ctx, archiveRequest{Dry: true}, quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text := said(plan); !strings.Contains(text, "3 rows of 1 day would leave their tables") || !strings.Contains(text, "would free about") || ids("\"order\"") != "15 15 15" {
+		t.Errorf("planned:\n%s", text)
+	}
+	done, err := e.Archive(ctx, archiveRequest{}, quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text := said(done); !strings.Contains(text, "3 rows of 1 day left their tables, into 0.0 MB of Parquet") {
+		t.Errorf("done:\n%s", text)
+	}
+	if hot, all := ids("\"order\""), ids("order_all"); hot != "12 12 12" || all != "15 15 15" {
+		t.Errorf("hot %s, all %s", hot, all)
+	}
+	again, err := e.Archive(ctx, archiveRequest{}, quiet)
+	if err != nil || !strings.HasPrefix(said(again), "Nothing to do: no day of 1 table") {
+		t.Errorf("%v: %s", err, said(again))
+	}
+	agrees := func() {
+		t.Helper()
+		r, err := e.Verify(ctx, verifyRequest{Content: true}, quiet)
+		if err != nil || r.Err() != nil {
+			t.Fatalf("%v: %v", err, r.Err())
+		}
+	}
+	agrees()
+
+	q := restoreRequest{Event: "order", From: day(40), To: day(39), Days: 2, Speed: "Standard"}
+	into := q
+	into.Into = "then"
+	r, err := e.Restore(ctx, into, quiet)
+	if err != nil || r.Rows != 3 || r.Table != "then" || r.Until != nil || ids("\"then\"") != "3 3 3" || ids("order_all") != "15 15 15" {
+		t.Fatalf("%v: %+v", err, r)
+	}
+	if r, err = e.Restore(ctx, q, quiet); err != nil || r.Rows != 3 || r.Days != 2 || !strings.Contains(said(r), "3 rows of 2 days are in table order, and stay until") {
+		t.Fatalf("%v: %+v", err, r)
+	}
+	if hot, all := ids("\"order\""), ids("order_all"); hot != "15 15 15" || all != "15 15 15" {
+		t.Errorf("hot %s, all %s", hot, all)
+	}
+	take(b.String()) // all of it again
+	take(fmt.Sprintf(`{"event":"order","id":"late","timestamp":"%s","data":{"amount":100}}`, day(40).Format(time.RFC3339)))
+	held, err := e.Archive(ctx, archiveRequest{}, quiet)
+	if err != nil || len(held.Days) != 0 || held.Held != 1 {
+		t.Fatalf("%v: %+v", err, held)
+	}
+	agrees()
+	if err := e.warehouse.Hold(ctx, "order", arbalest.HourOf(day(40)), arbalest.HourOf(day(38)), time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	gone, err := e.Archive(ctx, archiveRequest{}, quiet)
+	if n, sum := gone.Sum(archive.Warmed); err != nil || n != 1 || sum.Rows != 4 || ids("order_all") != "16 16 115" {
+		t.Fatalf("%v: %+v: %s", err, gone, ids("order_all"))
+	}
+	agrees()
+	if _, err := e.Archive(ctx, archiveRequest{Spectrum: true}, quiet); err == nil || !strings.Contains(err.Error(), "S3") {
+		t.Errorf("of a directory: %v", err)
+	}
+}
