@@ -63,7 +63,7 @@ directory, loads each exactly once into a warehouse, and answers SQL.
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usage("%v: run %s --help", err, cmd.CommandPath())
 	})
-	root.AddCommand(newServe(), newSync(), newQuery(), newImport(), newVerify(), newRebuild(), newCompact(), newArchive(), newRestore(), newErase(), newCopy(), newRun(), newValidate(), newPlan(), newBuild(), newTest(), newModels(), newStatus(), newEvents(), newTables(), newRuns(), newRejected(), newDemo(), newInit(), newSchema(), newKeys(), newVersion())
+	root.AddCommand(newServe(), newSync(), newQuery(), newImport(), newVerify(), newRebuild(), newCompact(), newErase(), newArchive(), newRestore(), newCopy(), newRun(), newValidate(), newPlan(), newBuild(), newTest(), newModels(), newStatus(), newEvents(), newTables(), newRuns(), newRejected(), newDemo(), newInit(), newSchema(), newKeys(), newVersion())
 	return root
 }
 
