@@ -42,6 +42,7 @@ type Dir struct {
 
 	slotMu sync.Mutex
 	slots  []*slot // that no draft is in
+	scrubs int     // calls of Scrub
 }
 
 var _ Store = (*Dir)(nil)

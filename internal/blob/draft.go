@@ -56,6 +56,7 @@ type slot struct {
 	file   *os.File
 	direct *os.File // the same file; nil if the filesystem cannot
 	buffer []byte   // aligned as direct needs it
+	scrubs int      // of the Dir, when it was made
 }
 
 const (
@@ -268,16 +269,36 @@ func (d *Dir) takeSlot(ctx context.Context) (*slot, error) {
 	return nil, fmt.Errorf("%w: others take the files in %s away as soon as they are made", arbalest.ErrUnavailable, drafts)
 }
 
+// giveSlot takes a slot back that holds no draft any more. One from before Scrub goes.
 func (d *Dir) giveSlot(s *slot) {
 	d.slotMu.Lock()
 	defer d.slotMu.Unlock()
+	if s.scrubs < d.scrubs {
+		d.dropSlot(s)
+		return
+	}
 	d.slots = append(d.slots, s)
+}
+
+// Scrub removes the slots of this process, which have what was in earlier drafts until
+// it is written over: those without a draft now, others once theirs is published. Those
+// of dead processes go with Recover.
+func (d *Dir) Scrub() {
+	d.slotMu.Lock()
+	defer d.slotMu.Unlock()
+	d.scrubs++
+	for _, s := range d.slots {
+		d.dropSlot(s)
+	}
+	d.slots = nil
 }
 
 // makeSlot makes a slot's file, with all its blocks, durably. It returns nil
 // where another process took it for that of a dead one, before it was locked.
 func (d *Dir) makeSlot(ctx context.Context) (*slot, error) {
-	s := &slot{path: path.Join(drafts, d.id+"-"+strconv.FormatUint(d.count.Add(1), 10))}
+	d.slotMu.Lock()
+	s := &slot{path: path.Join(drafts, d.id+"-"+strconv.FormatUint(d.count.Add(1), 10)), scrubs: d.scrubs}
+	d.slotMu.Unlock()
 	mine := false
 	err := d.folders.in(ctx, drafts, func(f *folder) error {
 		err := d.disk.do("create", s.path, func() (err error) {

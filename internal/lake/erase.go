@@ -81,9 +81,16 @@ func (l *Lake) Erase(ctx context.Context, e Erasure) (Erased, error) {
 			return w.done, fmt.Errorf("erase: %w", err)
 		}
 	}
+	if store, ok := l.store.(scrubber); ok && len(w.done.Commits) > 0 {
+		store.Scrub()
+	}
 	w.done.Unread = slices.Sorted(maps.Keys(w.unread))
 	return w.done, nil
 }
+
+// A scrubber is a store that keeps bytes of segments where no object has them any more
+// (blob.Dir).
+type scrubber interface{ Scrub() }
 
 // An erasing is one call of Erase.
 type erasing struct {

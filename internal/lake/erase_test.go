@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -656,4 +658,56 @@ func TestEraseBodies(t *testing.T) {
 		}
 	}
 	t.Error("it never came to the end")
+}
+
+// TestEraseScrubs leaves nothing of an event in the slots that its segment grew in, be
+// they free or in use.
+func TestEraseScrubs(t *testing.T) {
+	ctx := context.Background()
+	at := t.TempDir()
+	l := openTest(t, openStore(t, at), Options{})
+	g := l.NewGatherer()
+	add := func(id string) {
+		t.Helper()
+		if _, err := g.AppendLines(ctx, lineOf("a", id, noon)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	slots := func() (have []string) {
+		t.Helper()
+		files, err := os.ReadDir(filepath.Join(at, ".drafts"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range files {
+			b, err := os.ReadFile(filepath.Join(at, ".drafts", f.Name()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if bytes.Contains(b, []byte(secretID)) {
+				have = append(have, f.Name())
+			}
+		}
+		return have
+	}
+	add(secretID)
+	add("b")
+	drain(t, l)
+	if len(slots()) == 0 {
+		t.Fatal("the slots have nothing to scrub")
+	}
+	add("c") // in the same slot, over what it had
+	eraseAll(t, l, erasureOf(secretID))
+	drain(t, l)
+	if have := slots(); len(have) > 0 {
+		t.Errorf("slots %q have what was erased", have)
+	}
+	add("d")
+	if err := g.Close(ctx); err != nil {
+		t.Fatal(err)
+	}
+	drain(t, l)
+	if ids := contents(t, l.store); len(ids) != 3 {
+		t.Errorf("%v", ids)
+	}
 }
