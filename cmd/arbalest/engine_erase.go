@@ -138,10 +138,11 @@ func (f *finding) tables(ctx context.Context) error {
 	return nil
 }
 
-// relation names what shows all events of a table: <table>_all where it is there.
+// relation names what shows all events of a table: the view <table>_all where it is
+// there. A table of that name is another event's.
 func (f *finding) relation(ctx context.Context, table string) (string, error) {
 	name := f.database.Dialect().Cut(table)
-	err := f.database.Query(ctx, `SELECT table_name FROM information_schema.tables WHERE table_schema IN ('main', 'public') AND table_name = $1`, func(v []any) error {
+	err := f.database.Query(ctx, `SELECT table_name FROM information_schema.tables WHERE table_schema IN ('main', 'public') AND table_type = 'VIEW' AND table_name = $1`, func(v []any) error {
 		name, _ = v[0].(string)
 		return nil
 	}, table+"_all")
@@ -255,6 +256,9 @@ func (f *finding) rejected(ctx context.Context, s *sieve) error {
 	for k, err := range f.lake.Rejections(ctx, lake.Span{}) {
 		if err != nil {
 			return err
+		}
+		if k.Err != nil { // it is damaged
+			f.report.Opaque++
 		}
 		if k.Err != nil || len(k.Body) == 0 {
 			continue
