@@ -75,6 +75,9 @@ func (e *engine) Erase(ctx context.Context, q eraseRequest, show func(progress))
 	if _, err := e.Sync(ctx, show); err != nil {
 		return f.report, err
 	}
+	if err := f.remake(ctx, show); err != nil {
+		return f.report, err
+	}
 	for _, t := range f.report.Tables {
 		found, err := f.matching(ctx, t.Table)
 		if err != nil {
@@ -84,6 +87,27 @@ func (e *engine) Erase(ctx context.Context, q eraseRequest, show func(progress))
 	}
 	f.report.Seconds = time.Since(start).Seconds()
 	return f.report, nil
+}
+
+// remake has warm objects made again that have what was erased: nobody is shown it, but
+// they have it. If another pass is at it, that one does, or the next.
+func (f *finding) remake(ctx context.Context, show func(progress)) error {
+	for _, t := range f.report.Tables {
+		days, err := f.warehouse.Days(ctx, t.Table, load.EndHour)
+		if err != nil {
+			return err
+		}
+		if !slices.ContainsFunc(days, func(d load.Day) bool { return d.Stale }) {
+			continue
+		}
+		_, err = f.Archive(ctx, archiveRequest{}, show)
+		if errors.Is(err, arbalest.ErrBusy) {
+			f.report.Stale = true
+			err = nil
+		}
+		return err
+	}
+	return nil
 }
 
 // A finding is a search for what is to be erased.

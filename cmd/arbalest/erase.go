@@ -108,6 +108,7 @@ type eraseReport struct {
 	Objects  int            `json:"objects"`            // that had them
 	Commits  []arbalest.Seq `json:"commits,omitempty"`
 	Unread   []arbalest.Key `json:"unread,omitempty"` // objects that are damaged
+	Stale    bool           `json:"stale,omitempty"`  // warm objects are yet to be made again
 	Left     int64          `json:"left,omitempty"`   // rows that the condition finds afterwards
 	Seconds  float64        `json:"seconds"`
 }
@@ -157,6 +158,9 @@ func (r eraseReport) print(out io.Writer, asJSON bool) error {
 	}
 	if r.Opaque > 0 {
 		fmt.Fprintf(out, "  %s of rejected events could not be looked into: they are not JSON in the form of POST /v1/events (--text TEXT erases those with a text)\n", plural(r.Opaque, "body"))
+	}
+	if r.Stale {
+		fmt.Fprintln(out, "  warm objects still have what was erased; nobody is shown it, and the next arbalest archive makes them again")
 	}
 	var err error
 	switch {
