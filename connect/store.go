@@ -42,3 +42,16 @@ func Store(ctx context.Context, url string) (store blob.Store, closes func() err
 // IsRemote says of a store's URL that requests to it cost money, and some tens
 // of milliseconds each: that it is not a directory.
 func IsRemote(url string) bool { return schemeOf(url) == "s3" }
+
+// A Rule says when S3 moves what is in a folder to another class.
+type Rule = s3.Rule
+
+// SetRules makes a bucket's lifecycle rules of its lake those that are given, as
+// s3.Store.SetRules does. The error wraps arbalest.ErrInvalid for a store of another kind.
+func SetRules(ctx context.Context, store blob.Store, rules []Rule) error {
+	bucket, ok := store.(*s3.Store)
+	if !ok {
+		return fmt.Errorf("%w: lifecycle rules are of S3's buckets, and the store is none", arbalest.ErrInvalid)
+	}
+	return bucket.SetRules(ctx, rules)
+}

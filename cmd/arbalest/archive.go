@@ -14,6 +14,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 
+	"arbalest/connect"
 	"arbalest/internal/archive"
 )
 
@@ -34,7 +35,11 @@ ever, and the next pass makes it leave too. serve does a pass every hour. Killed
 half-way, the next pass finishes it.
 
 With --dry-run it is said what a pass would do, and what it saves. With --spectrum
-the statements are printed by which Redshift reads what is warm.`,
+the statements are printed by which Redshift reads what is warm.
+
+On S3 with --rules the bucket's lifecycle rules are set by which S3 itself moves
+partitions to their class, cold_after days after they were written; rules of others
+stay as they are.`,
 		Example: "  arbalest archive --data DIR --dry-run",
 		Args:    noArgs,
 	}
@@ -42,10 +47,9 @@ the statements are printed by which Redshift reads what is warm.`,
 	cmd.Flags().BoolVar(&asJSON, "json", false, "progress and result as JSON lines")
 	cmd.Flags().BoolVar(&q.Dry, "dry-run", false, "say what would be done, and do nothing")
 	cmd.Flags().BoolVar(&q.Spectrum, "spectrum", false, "print CREATE EXTERNAL TABLE and the views, and do nothing else")
+	cmd.Flags().BoolVar(&q.Rules, "rules", false, "set the lifecycle rules of a bucket, and do nothing else")
+	cmd.MarkFlagsMutuallyExclusive("dry-run", "spectrum", "rules")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if q.Spectrum && q.Dry {
-			return usage("--spectrum goes without --dry-run")
-		}
 		return p.work(cmd, asJSON, func(ctx context.Context, op operator, show func(progress)) (result, error) {
 			return op.Archive(ctx, q, show)
 		})
@@ -57,6 +61,7 @@ the statements are printed by which Redshift reads what is warm.`,
 type archiveRequest struct {
 	Dry      bool `json:"dry,omitempty"`
 	Spectrum bool `json:"spectrum,omitempty"` // only what Redshift is to be told
+	Rules    bool `json:"rules,omitempty"`    // only the bucket's rules
 }
 
 // An archiveReport is what a pass did, or would do.
@@ -69,6 +74,8 @@ type archiveReport struct {
 	Seconds float64 `json:"seconds"`
 	// Statements are what Redshift is to be told, if that was asked for.
 	Statements []string `json:"statements,omitempty"`
+	// Rules are the bucket's, if they were to be set.
+	Rules []connect.Rule `json:"rules,omitempty"`
 }
 
 func (r archiveReport) err() error { return r.Err() }
@@ -80,6 +87,12 @@ func (r archiveReport) print(out io.Writer, asJSON bool) error {
 	if r.Statements != nil {
 		_, err := fmt.Fprintln(out, strings.Join(r.Statements, ";\n\n")+";")
 		return err
+	}
+	if r.Rules != nil {
+		for _, rule := range r.Rules {
+			fmt.Fprintf(out, "S3 moves %s to %s after %s.\n", rule.Folder, rule.Class, plural(int64(rule.Days), "day"))
+		}
+		return nil
 	}
 	if r.Tables == 0 {
 		_, err := fmt.Fprintln(out, "No event has a retention: say retention: {hot_for: 90d} in arbalest.yaml.")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,6 +28,11 @@ func (e *engine) Archive(ctx context.Context, q archiveRequest, show func(progre
 	if q.Spectrum {
 		var err error
 		r.Statements, err = e.spectrum(ctx)
+		return r, err
+	}
+	if q.Rules {
+		var err error
+		r.Rules, err = e.rules(ctx)
 		return r, err
 	}
 	t, closes, err := e.tiering()
@@ -73,6 +79,21 @@ func (e *engine) keeps(ctx context.Context) (keeps []archive.Keep, bytes float64
 		}
 	}
 	return keeps, bytes, nil
+}
+
+// rules sets the lifecycle rules of the store's bucket, and returns them.
+func (e *engine) rules(ctx context.Context) ([]connect.Rule, error) {
+	keeps, _, err := e.keeps(ctx)
+	if err != nil {
+		return nil, err
+	}
+	rules := []connect.Rule{}
+	for _, k := range keeps {
+		if k.Cold > 0 {
+			rules = append(rules, connect.Rule{Folder: arbalest.Key(k.Event), Days: k.Cold, Class: cmp.Or(k.Class, blob.Glacier)})
+		}
+	}
+	return rules, connect.SetRules(ctx, e.store, rules)
 }
 
 // spectrum returns what Redshift is to be told of what is warm.

@@ -102,10 +102,10 @@ func (f *finding) derived(ctx context.Context, show func(progress)) error {
 		return err
 	}
 	defer closes()
-	stale := map[string]bool{} // also those that an erasure before this one left so
-	err = f.database.Query(ctx, "SELECT DISTINCT table_name FROM arbalest.days WHERE stale", func(v []any) error {
+	left := map[string]bool{} // tables; an erasure that died may not have come to all
+	err = f.database.Query(ctx, "SELECT DISTINCT table_name FROM arbalest.days", func(v []any) error {
 		table, _ := v[0].(string)
-		stale[table] = true
+		left[table] = true
 		return nil
 	})
 	if err := journalError(err); err != nil {
@@ -115,7 +115,7 @@ func (f *finding) derived(ctx context.Context, show func(progress)) error {
 	if err != nil {
 		return err
 	}
-	made, err := t.Refresh(ctx, slices.DeleteFunc(keeps, func(k archive.Keep) bool { return !stale[k.Table] }))
+	made, err := t.Refresh(ctx, slices.DeleteFunc(keeps, func(k archive.Keep) bool { return !left[k.Table] }))
 	if err == nil {
 		err = made.Err()
 	}
@@ -184,10 +184,11 @@ func (f *finding) tables(ctx context.Context) error {
 	return nil
 }
 
-// relation names what shows all events of a table: <table>_all where it is there.
+// relation names what shows all events of a table: the view <table>_all where it is
+// there. A table of that name is another event's.
 func (f *finding) relation(ctx context.Context, table string) (string, error) {
 	name := f.database.Dialect().Cut(table)
-	err := f.database.Query(ctx, `SELECT table_name FROM information_schema.tables WHERE table_schema IN ('main', 'public') AND table_name = $1`, func(v []any) error {
+	err := f.database.Query(ctx, `SELECT table_name FROM information_schema.tables WHERE table_schema IN ('main', 'public') AND table_type = 'VIEW' AND table_name = $1`, func(v []any) error {
 		name, _ = v[0].(string)
 		return nil
 	}, table+"_all")
@@ -301,6 +302,9 @@ func (f *finding) rejected(ctx context.Context, s *sieve) error {
 	for k, err := range f.lake.Rejections(ctx, lake.Span{}) {
 		if err != nil {
 			return err
+		}
+		if k.Err != nil { // it is damaged
+			f.report.Opaque++
 		}
 		if k.Err != nil || len(k.Body) == 0 {
 			continue

@@ -167,13 +167,31 @@ func (t Tiering) Once(ctx context.Context, tables []Keep) (TieringReport, error)
 }
 
 // Refresh makes again what is warm of days that had events which were erased since, and
-// deletes what it was. Retention is not looked at, but for what is cold.
+// deletes all else that is among the warm objects of tables: also what a pass left that
+// died. Retention is not looked at, but for what is cold. No other pass may be at work.
 func (t Tiering) Refresh(ctx context.Context, tables []Keep) (TieringReport, error) {
 	stale := slices.Clone(tables)
 	for i := range stale {
 		stale[i].Hot, stale[i].Gone = 0, 0
 	}
-	return t.pass(ctx, stale, false)
+	r, err := t.pass(ctx, stale, false)
+	if err != nil {
+		return r, err
+	}
+	for _, k := range stale {
+		days, err := t.Warehouse.Days(ctx, k.Table, load.EndHour)
+		if err != nil {
+			return r, err
+		}
+		named := map[arbalest.Key]bool{}
+		for _, d := range days {
+			named[d.Warm.Key] = true
+		}
+		if err := t.sweep(ctx, WarmFolder(k.Table), named); err != nil {
+			return r, err
+		}
+	}
+	return r, nil
 }
 
 // Plan says what Once would do, and changes nothing. Of days that would leave it asks
@@ -350,7 +368,7 @@ func (d *day) leave(ctx context.Context, from load.Progress, to load.Warm) (move
 		return false, err
 	}
 	d.report.Rows = d.Hot
-	return true, d.sweep(ctx, to.Key)
+	return true, d.sweep(ctx, dayFolder(d.keep.Table, d.Day.Day), map[arbalest.Key]bool{to.Key: true})
 }
 
 // unchanged says that nothing of the day was loaded, or erased, since the warehouse was
@@ -436,7 +454,7 @@ func (p *pass) leaveForGood(ctx context.Context, k Keep, byDay map[arbalest.Hour
 		}
 	}
 	for _, d := range byDay {
-		if err := d.sweep(ctx, ""); err != nil {
+		if err := d.sweep(ctx, dayFolder(k.Table, d.Day.Day), nil); err != nil {
 			return err
 		}
 	}

@@ -143,15 +143,15 @@ func (t Tiering) warmStores() []blob.Store {
 	return []blob.Store{t.Store, t.Mirror}
 }
 
-// sweep deletes all warm objects of a day but one, which the warehouse names.
-func (d *day) sweep(ctx context.Context, but arbalest.Key) error {
-	for _, store := range d.warmStores() {
+// sweep deletes all warm objects in a folder that the warehouse does not name.
+func (t Tiering) sweep(ctx context.Context, folder arbalest.Key, named map[arbalest.Key]bool) error {
+	for _, store := range t.warmStores() {
 		var old []arbalest.Key
-		for info, err := range store.List(ctx, dayFolder(d.keep.Table, d.Day.Day), "") {
+		for info, err := range store.List(ctx, folder, "") {
 			if err != nil {
 				return fmt.Errorf("list warm objects: %w", err)
 			}
-			if info.Key != but {
+			if !named[info.Key] {
 				old = append(old, info.Key)
 			}
 		}

@@ -711,3 +711,27 @@ func TestEraseScrubs(t *testing.T) {
 		t.Errorf("%v", ids)
 	}
 }
+
+func BenchmarkForgotten(b *testing.B) {
+	l, err := Open(blob.NewMemory(), Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	done, err := l.Erase(context.Background(), erasureOf(secretID))
+	if err != nil {
+		b.Fatal(err)
+	}
+	f, err := l.Forgotten(context.Background(), done.Commits[0])
+	if err != nil {
+		b.Fatal(err)
+	}
+	line, err := arbalest.ParseLine(lineOf("user.created", "009bd890-cb8f-4896-b9e7-8bb6c9b8b8fb", noon))
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if f.Has(line) {
+			b.Fatal("it was not erased")
+		}
+	}
+}
