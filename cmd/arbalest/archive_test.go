@@ -2,7 +2,10 @@ package main
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,6 +15,7 @@ import (
 	"arbalest"
 	"arbalest/internal/archive"
 	"arbalest/internal/capture"
+	"arbalest/internal/s3/s3test"
 )
 
 // TestArchiveAndRestore has days leave their table, asks across tiers, and brings some
@@ -140,5 +144,77 @@ func TestArchiveAndRestore(t *testing.T) {
 	agrees()
 	if _, err := e.Archive(ctx, archiveRequest{Spectrum: true}, quiet); err == nil || !strings.Contains(err.Error(), "S3") {
 		t.Errorf("of a directory: %v", err)
+	}
+}
+
+// TestColdThroughCommands has a day go cold on a server that answers as S3 is documented
+// to, thaws it, and brings it back; and sets the bucket's rules.
+func TestColdThroughCommands(t *testing.T) {
+	ctx := t.Context()
+	server := s3test.Cold(t)
+	p := place{dir: t.TempDir()}
+	e, err := openEngine(ctx, p, config{Store: server.URL, Retention: retentionConfig{HotFor: 30, ColdAfter: 35}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	h, err := capture.New(capture.Options{Appender: e.lake.NewWriter()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	quiet := func(progress) {}
+	day := func(ago int) time.Time { return time.Now().UTC().AddDate(0, 0, -ago).Truncate(24 * time.Hour) }
+	random := rand.NewChaCha8([32]byte{1})
+	noise := make([]byte, 100<<10) // not to be compressed to less than is worth an archive
+	for i, ago := range []int{40, 40, 31, 0} {
+		if _, err := random.Read(noise); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := h.Take(ctx, fmt.Appendf(nil, `{"event":"order","id":"%d","timestamp":"%s","data":{"noise":"%x"}}`, i, day(ago).Format(time.RFC3339), noise)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := e.Sync(ctx, quiet); err != nil {
+		t.Fatal(err)
+	}
+	ids := func() string {
+		t.Helper()
+		return answerOf(t, e, "SELECT string_agg(event_id, ' ' ORDER BY event_id) FROM order_all")
+	}
+	r, err := e.Archive(ctx, archiveRequest{}, quiet)
+	if n, sum := r.Sum(archive.Cooled); err != nil || r.err() != nil || n != 1 || sum.Rows != 2 || sum.Frozen < 200<<10 {
+		t.Fatalf("%v: %+v", err, r)
+	}
+	if got := ids(); got != "[2 3]" {
+		t.Errorf("all but what is cold are %s", got)
+	}
+	if again, err := e.Archive(ctx, archiveRequest{}, quiet); err != nil || len(again.Days) != 0 {
+		t.Errorf("%v: %+v", err, again)
+	}
+	v, err := e.Verify(ctx, verifyRequest{}, quiet)
+	if err != nil || v.Err() != nil || v.Frozen == nil || v.Frozen.Events != 2 {
+		t.Errorf("%v, %v: %+v", err, v.Err(), v.Frozen)
+	}
+	q := restoreRequest{Event: "order", From: day(40), To: day(40), Days: 3, Speed: "Standard"}
+	impatient, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
+	defer cancel()
+	if _, err := e.Restore(impatient, q, quiet); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "the same command goes on") {
+		t.Fatal(err)
+	}
+	server.Advance(6 * time.Hour)
+	back, err := e.Restore(ctx, q, quiet)
+	if err != nil || back.Rows != 2 || back.Thawed.Objects != 1 || ids() != "[0 1 2 3]" {
+		t.Fatalf("%v: %+v: %s", err, back, ids())
+	}
+	rules, err := e.Archive(ctx, archiveRequest{Rules: true}, quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	if err := rules.print(&out, false); err != nil || out.String() != "S3 moves order to GLACIER after 35 days.\n" {
+		t.Errorf("%v: %s", err, out.String())
+	}
+	if xml, _ := server.Lifecycle(); !strings.Contains(xml, "order/") {
+		t.Errorf("the bucket has %s", xml)
 	}
 }

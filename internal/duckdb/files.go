@@ -19,12 +19,16 @@ func (w *Warehouse) open(opts Options) (err error) {
 	return err
 }
 
-// withoutLinks returns a directory's path without links; none for none.
+// withoutLinks returns a directory's path without links; none for none. It is made if it
+// is not there.
 func withoutLinks(dir string) (string, error) {
 	if dir == "" {
 		return "", nil
 	}
 	full, err := filepath.Abs(dir)
+	if err == nil {
+		err = os.MkdirAll(full, 0o755)
+	}
 	if err == nil {
 		full, err = filepath.EvalSymlinks(full)
 	}
