@@ -95,31 +95,31 @@ func (r archiveReport) print(out io.Writer, asJSON bool) error {
 		return done
 	}
 	if n, sum := r.Sum(archive.Warmed); n > 0 {
-		where := fmt.Sprintf(", into %s of Parquet", megabytes(sum.Warm))
+		where := fmt.Sprintf(", into %s of Parquet", sized(sum.Warm))
 		if r.Dry {
-			where = fmt.Sprintf("; they have %s of lines in the store", megabytes(sum.Lines))
+			where = fmt.Sprintf("; they have %s of lines in the store", sized(sum.Lines))
 		}
 		fmt.Fprintf(out, "%s of %s %s%s.\n", plural(sum.Rows, "row"), plural(int64(n), "day"), did("left their tables", "would leave their tables"), where)
 	}
 	if r.Saves > 0 {
-		fmt.Fprintf(out, "That %s about %s of the warehouse, which it fills with new rows.\n", did("frees", "would free"), megabytes(r.Saves))
+		fmt.Fprintf(out, "That %s about %s of the warehouse, which it fills with new rows.\n", did("frees", "would free"), sized(r.Saves))
 	}
 	if n, sum := r.Sum(archive.Remade); n > 0 {
 		fmt.Fprintf(out, "The Parquet of %s %s, %s.\n", plural(int64(n), "day"), did("was made again", "would be made again"), plural(sum.All, "row"))
 	}
 	if n, sum := r.Sum(archive.Cooled); n > 0 {
-		fmt.Fprintf(out, "%s %s: %s of partitions.\n", plural(int64(n), "day"), did("went to the archive's class", "would go to the archive's class"), megabytes(sum.Frozen))
+		fmt.Fprintf(out, "%s %s: %s of partitions.\n", plural(int64(n), "day"), did("went to the archive's class", "would go to the archive's class"), sized(sum.Frozen))
 	}
 	if n, sum := r.Sum(archive.Gone); n > 0 {
 		fmt.Fprintf(out, "%s of %s %s.\n", plural(sum.All, "row"), plural(int64(n), "day"), did("went for good", "would go for good"))
 	}
 	if r.Held > 0 {
-		fmt.Fprintf(out, "%s are held: they were restored.\n", plural(int64(r.Held), "day"))
+		fmt.Fprintf(out, "Held in their tables, as restored: %s.\n", plural(int64(r.Held), "day"))
 	}
 	for _, t := range slices.Sorted(maps.Keys(r.Stopped)) {
 		fmt.Fprintf(out, "%s: %s\n", t, r.Stopped[t])
 	}
-	if len(r.Days)+len(r.Stopped) == 0 {
+	if len(r.Days)+len(r.Stopped)+r.Held == 0 {
 		fmt.Fprintf(out, "Nothing to do: no day of %s is past its retention.\n", plural(int64(r.TieringReport.Tables), "table"))
 	}
 	return nil
@@ -149,7 +149,7 @@ func (r archiveReport) days() string {
 	return t.Render()
 }
 
-func megabytes(n int64) string { return fmt.Sprintf("%.1f MB", float64(n)/1e6) }
+func sized(n int64) string { return bytesShown(&n) }
 
 // Archive implements operator.
 func (s *servant) Archive(ctx context.Context, q archiveRequest, show func(progress)) (r archiveReport, err error) {

@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -72,7 +74,7 @@ func TestArchiveAndRestore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if text := said(done); !strings.Contains(text, "3 rows of 1 day left their tables, into 0.0 MB of Parquet") {
+	if text := said(done); !strings.Contains(text, "3 rows of 1 day left their tables, into ") {
 		t.Errorf("done:\n%s", text)
 	}
 	if hot, all := ids("\"order\""), ids("order_all"); hot != "12 12 12" || all != "15 15 15" {
@@ -117,6 +119,23 @@ func TestArchiveAndRestore(t *testing.T) {
 	gone, err := e.Archive(ctx, archiveRequest{}, quiet)
 	if n, sum := gone.Sum(archive.Warmed); err != nil || n != 1 || sum.Rows != 4 || ids("order_all") != "16 16 115" {
 		t.Fatalf("%v: %+v: %s", err, gone, ids("order_all"))
+	}
+	agrees()
+
+	// What is erased goes from what is warm, too.
+	erased, err := e.Erase(ctx, eraseRequest{Where: "event_id IN ('late', '40-1', '0-1')", By: "test"}, quiet)
+	if err != nil || erased.err() != nil || erased.Lines != 5 || ids("order_all") != "13 13 13" || ids("\"order\"") != "11 11 11" {
+		t.Fatalf("%v: %+v: %s", err, erased, ids("order_all"))
+	}
+	if stale := answerOf(t, e, "SELECT count(*) FROM arbalest.days WHERE stale"); stale != "[0]" {
+		t.Errorf("%s days are stale", stale)
+	}
+	files, err := filepath.Glob(filepath.Join(p.store(c), "_warm", "order", "*", "*"))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("%v: warm are %q", err, files)
+	}
+	if b, err := os.ReadFile(files[0]); err != nil || bytes.Contains(b, []byte("late")) {
+		t.Errorf("what was erased is in %s: %v", files[0], err)
 	}
 	agrees()
 	if _, err := e.Archive(ctx, archiveRequest{Spectrum: true}, quiet); err == nil || !strings.Contains(err.Error(), "S3") {

@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,6 +19,7 @@ import (
 
 	"arbalest"
 	"arbalest/connect"
+	"arbalest/internal/archive"
 	"arbalest/internal/blob"
 	"arbalest/internal/duckdb"
 	"arbalest/internal/lake"
@@ -56,7 +59,7 @@ func (e *engine) Erase(ctx context.Context, q eraseRequest, show func(progress))
 		return f.report, nil
 	}
 	if len(f.ids)+len(f.bodies) == 0 {
-		return f.report, nil
+		return f.report, f.derived(ctx, show)
 	}
 	erasure := lake.Erasure{By: q.By, Why: q.Why, IDs: map[arbalest.EventName][]string{}, Days: slices.Collect(maps.Keys(f.days)), Bodies: f.bodies}
 	for event, ids := range f.ids {
@@ -75,7 +78,7 @@ func (e *engine) Erase(ctx context.Context, q eraseRequest, show func(progress))
 	if _, err := e.Sync(ctx, show); err != nil {
 		return f.report, err
 	}
-	if err := f.remake(ctx, show); err != nil {
+	if err := f.derived(ctx, show); err != nil {
 		return f.report, err
 	}
 	for _, t := range f.report.Tables {
@@ -89,25 +92,44 @@ func (e *engine) Erase(ctx context.Context, q eraseRequest, show func(progress))
 	return f.report, nil
 }
 
-// remake has warm objects made again that have what was erased: nobody is shown it, but
-// they have it. If another pass is at it, that one does, or the next.
-func (f *finding) remake(ctx context.Context, show func(progress)) error {
-	for _, t := range f.report.Tables {
-		days, err := f.warehouse.Days(ctx, t.Table, load.EndHour)
-		if err != nil {
-			return err
-		}
-		if !slices.ContainsFunc(days, func(d load.Day) bool { return d.Stale }) {
-			continue
-		}
-		_, err = f.Archive(ctx, archiveRequest{}, show)
-		if errors.Is(err, arbalest.ErrBusy) {
-			f.report.Stale = true
-			err = nil
-		}
+// derived makes again what was made of rows that are erased: warm objects, and models. What
+// verify found may name them.
+func (f *finding) derived(ctx context.Context, show func(progress)) error {
+	f.archiving.Lock()
+	defer f.archiving.Unlock()
+	t, closes, err := f.tiering()
+	if err != nil {
 		return err
 	}
-	return nil
+	defer closes()
+	stale := map[string]bool{} // also those that an erasure before this one left so
+	err = f.database.Query(ctx, "SELECT DISTINCT table_name FROM arbalest.days WHERE stale", func(v []any) error {
+		table, _ := v[0].(string)
+		stale[table] = true
+		return nil
+	})
+	if err := journalError(err); err != nil {
+		return err
+	}
+	keeps, _, err := f.keeps(ctx)
+	if err != nil {
+		return err
+	}
+	made, err := t.Refresh(ctx, slices.DeleteFunc(keeps, func(k archive.Keep) bool { return !stale[k.Table] }))
+	if err == nil {
+		err = made.Err()
+	}
+	if err != nil {
+		return fmt.Errorf("make warm objects again without what is erased: %w; arbalest archive does it", err)
+	}
+	if err := os.Remove(f.place.verified()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("delete what verify found: %w", err)
+	}
+	built, err := f.Build(ctx, modelRequest{}, show)
+	if err != nil {
+		return err
+	}
+	return built.err()
 }
 
 // A finding is a search for what is to be erased.

@@ -60,11 +60,7 @@ are erased by --text, if they contain that text just so.`,
 		}
 		erase := func(q eraseRequest) error {
 			return p.work(cmd, asJSON, func(ctx context.Context, op operator, show func(progress)) (result, error) {
-				r, err := op.Erase(ctx, q, show)
-				if err == nil && !q.Dry {
-					_, err = op.Build(ctx, modelRequest{}, show) // what models made of them
-				}
-				return r, err
+				return op.Erase(ctx, q, show)
 			})
 		}
 		if !q.Dry && !yes {
@@ -108,7 +104,6 @@ type eraseReport struct {
 	Objects  int            `json:"objects"`            // that had them
 	Commits  []arbalest.Seq `json:"commits,omitempty"`
 	Unread   []arbalest.Key `json:"unread,omitempty"` // objects that are damaged
-	Stale    bool           `json:"stale,omitempty"`  // warm objects are yet to be made again
 	Left     int64          `json:"left,omitempty"`   // rows that the condition finds afterwards
 	Seconds  float64        `json:"seconds"`
 }
@@ -158,9 +153,6 @@ func (r eraseReport) print(out io.Writer, asJSON bool) error {
 	}
 	if r.Opaque > 0 {
 		fmt.Fprintf(out, "  %s of rejected events could not be looked into: they are not JSON in the form of POST /v1/events (--text TEXT erases those with a text)\n", plural(r.Opaque, "body"))
-	}
-	if r.Stale {
-		fmt.Fprintln(out, "  warm objects still have what was erased; nobody is shown it, and the next arbalest archive makes them again")
 	}
 	var err error
 	switch {

@@ -103,7 +103,7 @@ func (r restoreReport) print(out io.Writer, asJSON bool) error {
 		return json.NewEncoder(out).Encode(r)
 	}
 	if r.Thawed.Objects > 0 {
-		fmt.Fprintf(out, "%s of partitions (%s) were thawed, until %s.\n", megabytes(r.Thawed.Bytes), plural(int64(r.Thawed.Objects), "object"), r.Thawed.Until.Format(time.DateOnly))
+		fmt.Fprintf(out, "%s of partitions (%s) were thawed, until %s.\n", sized(r.Thawed.Bytes), plural(int64(r.Thawed.Objects), "object"), r.Thawed.Until.Format(time.DateOnly))
 	}
 	stay := ""
 	if r.Until != nil {

@@ -61,9 +61,6 @@ type Tiering struct {
 	// Mirror has the warm objects where the warehouse reads them, by the same keys.
 	// Defaults to nil: it reads the store's, or none.
 	Mirror blob.Store
-	// Forget takes days of an event out of the store and the warehouse, for good.
-	// Defaults to nil: such days wait.
-	Forget func(ctx context.Context, event arbalest.EventName, days []arbalest.Hour) error
 	// Now is the time that ages are counted to. Defaults to the clock's.
 	Now func() time.Time
 	// MaxEvents is how many identities are held at once, at 24 bytes. Defaults to
@@ -166,13 +163,28 @@ func (r TieringReport) Sum(a Action) (days int, sum DayReport) {
 // It asks the warehouse for the days of each table that are past their retention, and
 // the store for nothing but what it takes to do what is due.
 func (t Tiering) Once(ctx context.Context, tables []Keep) (TieringReport, error) {
-	return t.pass(ctx, tables, false)
+	return t.pass(ctx, retained(tables), false)
+}
+
+// Refresh makes again what is warm of days that had events which were erased since, and
+// deletes what it was. Retention is not looked at, but for what is cold.
+func (t Tiering) Refresh(ctx context.Context, tables []Keep) (TieringReport, error) {
+	stale := slices.Clone(tables)
+	for i := range stale {
+		stale[i].Hot, stale[i].Gone = 0, 0
+	}
+	return t.pass(ctx, stale, false)
 }
 
 // Plan says what Once would do, and changes nothing. Of days that would leave it asks
 // how large they are.
 func (t Tiering) Plan(ctx context.Context, tables []Keep) (TieringReport, error) {
-	return t.pass(ctx, tables, true)
+	return t.pass(ctx, retained(tables), true)
+}
+
+// retained returns the tables whose days leave.
+func retained(tables []Keep) []Keep {
+	return slices.DeleteFunc(slices.Clone(tables), func(k Keep) bool { return k.Hot == 0 && k.Gone == 0 })
 }
 
 func (t Tiering) pass(ctx context.Context, tables []Keep, dry bool) (TieringReport, error) {
@@ -184,9 +196,6 @@ func (t Tiering) pass(ctx context.Context, tables []Keep, dry bool) (TieringRepo
 		return p.report, err
 	}
 	for _, k := range tables {
-		if k.Hot == 0 && k.Gone == 0 {
-			continue
-		}
 		k.Class = cmp.Or(k.Class, blob.Glacier)
 		p.report.Tables++
 		if s, ok := progress.Stalled[k.Table]; ok {
@@ -233,6 +242,9 @@ func (p *pass) table(ctx context.Context, k Keep) error {
 		}
 	}
 	days, err := p.Warehouse.Days(ctx, k.Table, before(p.now, youngest))
+	if err == nil {
+		days, err = p.stored(ctx, k, days)
+	}
 	if err != nil {
 		return err
 	}
@@ -369,31 +381,94 @@ func (d *day) unchanged(ctx context.Context, from load.Progress) (bool, error) {
 	return true, nil
 }
 
-// forget takes days out of the store and the warehouse.
+// forget takes days of an event out of the store, by a commit, and out of the warehouse,
+// when that has come to it.
 func (p *pass) forget(ctx context.Context, k Keep, days []*day) error {
 	if len(days) == 0 {
 		return nil
 	}
-	var firsts []arbalest.Hour
+	e := lake.Erasure{By: "arbalest archive", Why: fmt.Sprintf("gone_after: %dd", k.Gone)}
+	byDay := map[arbalest.Hour]*day{}
 	for _, d := range days {
-		d.report.Rows = d.Hot
-		firsts = append(firsts, d.Day.Day)
-	}
-	if p.Forget == nil {
-		for _, d := range days {
-			_ = d.wait("nothing is erased here")
-		}
-		return nil
+		e.Whole = append(e.Whole, arbalest.EventDay{Event: k.Event, Day: d.Day.Day})
+		byDay[d.Day.Day] = d
 	}
 	if !p.dry {
-		if err := p.Forget(ctx, k.Event, firsts); err != nil {
+		if _, err := p.Lake.Erase(ctx, e); err != nil {
+			return err
+		}
+		if err := p.leaveForGood(ctx, k, byDay); err != nil {
 			return err
 		}
 	}
 	for _, d := range days {
+		d.report.Rows = d.Hot
 		p.add(d.report)
 	}
 	return nil
+}
+
+// leaveForGood loads up to what was erased, and forgets those days. One that has had
+// late events meanwhile is the next pass's.
+func (p *pass) leaveForGood(ctx context.Context, k Keep, byDay map[arbalest.Hour]*day) error {
+	done := p.Exclusive()
+	defer done()
+	for idle := false; !idle; {
+		r, err := p.Loader.Once(ctx)
+		if err != nil {
+			return err
+		}
+		idle = r.Idle
+	}
+	days, err := p.Warehouse.Days(ctx, k.Table, slices.Max(slices.Collect(maps.Keys(byDay)))+24)
+	if err != nil {
+		return err
+	}
+	for _, now := range days {
+		if byDay[now.Day] == nil {
+			continue
+		}
+		err := p.Warehouse.Leave(ctx, load.Departure{Table: k.Table, Day: now.Day, Hot: now.Hot, Left: now.Left, Gone: true})
+		if errors.Is(err, arbalest.ErrExists) {
+			delete(byDay, now.Day)
+		} else if err != nil {
+			return err
+		}
+	}
+	for _, d := range byDay {
+		if err := d.sweep(ctx, ""); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// stored adds to days of a table those that are past its retention for good and that
+// only the store knows: none of their events has a row. With nothing that old it is one
+// listing.
+func (p *pass) stored(ctx context.Context, k Keep, days []load.Day) ([]load.Day, error) {
+	if k.Gone == 0 {
+		return days, nil
+	}
+	known, end := map[arbalest.Hour]bool{}, before(p.now, k.Gone)
+	for _, d := range days {
+		known[d.Day] = true
+	}
+	for info, err := range p.Store.List(ctx, arbalest.Key(k.Event)+"/", "") {
+		if err != nil {
+			return nil, fmt.Errorf("list partitions of %s: %w", k.Event, err)
+		}
+		n, ok := lake.NameOf(info.Key)
+		if ok && n.Hour >= end {
+			break
+		}
+		if day := load.DayOf(n.Hour); ok && n.Seq > 0 && !known[day] {
+			known[day] = true
+			days = append(days, load.Day{Day: day})
+		}
+	}
+	slices.SortFunc(days, func(a, b load.Day) int { return cmp.Compare(a.Day, b.Day) })
+	return days, nil
 }
 
 // dateOf spells a day.

@@ -480,3 +480,63 @@ func TestMirror(t *testing.T) {
 	}
 	w.settled()
 }
+
+// TestDaysGoForGood has days leave the store and the warehouse, of which some were hot,
+// some warm, and some had no row; late events of them go too, and a pass that dies
+// anywhere is gone on with.
+func TestDaysGoForGood(t *testing.T) {
+	declared := load.Options{Declared: []arbalest.Table{{Name: "a", Event: "a", Version: 1, Columns: []arbalest.Column{{Name: "n", Type: arbalest.Type{Kind: arbalest.Integer}, Path: []string{"n"}}}}}}
+	for _, stop := range []blobtest.Stop{{}, {LostReply: true}, {Reads: true}} {
+		for k, crashed := 0, true; crashed; k++ {
+			w := newWorld(t, nil)
+			at := func(ago int) time.Time { return noon.AddDate(0, 0, -ago) }
+			w.loader = load.New(w.lake, w.w, declared)
+			w.tiering.Loader = w.loader
+			w.send(occurrence{id: "hot", at: at(1)}, occurrence{id: "warm", at: at(3)}, occurrence{id: "old", at: at(5)}, occurrence{id: "bad", at: at(7), properties: `{"n":"x"}`})
+			w.load()
+			w.pass()
+			w.send(occurrence{id: "late", at: at(5)}, occurrence{id: "later", at: at(6)}, occurrence{id: "warm", at: at(3)})
+			w.load()
+			w.keep[0].Gone = 4
+			if plan, err := w.tiering.Plan(t.Context(), w.keep); err != nil || len(plan.Days) != 3 || w.ask("SELECT count(*) FROM a_all") != "5" {
+				t.Fatalf("%v: %+v: %s: %s", err, plan, w.ask("SELECT event_id FROM a_all"), w.ask("SELECT * FROM arbalest.load_errors"))
+			}
+			stop.Steps = k
+			stopped := blobtest.StopAfter(w.store, stop)
+			w.open(stopped)
+			w.tiering.Loader = load.New(w.lake, w.w, declared)
+			_, err := w.tiering.Once(t.Context(), w.keep)
+			if crashed = stopped.Crashed(); crashed != (err != nil) || err != nil && !errors.Is(err, blobtest.ErrCrashed) {
+				t.Fatalf("step %d: %v", k, err)
+			}
+			w.open(w.store)
+			w.loader = load.New(w.lake, w.w, declared)
+			w.tiering.Loader = w.loader
+			w.pass()
+			w.send(occurrence{id: "old", at: at(5)}) // again, and it goes again
+			w.load()
+			w.pass()
+			if got := w.ask("SELECT event_id FROM a_all ORDER BY 1"); got != "hot\nwarm" {
+				t.Fatalf("step %d: left are %s", k, got)
+			}
+			if got := w.ask("SELECT count(*) FROM arbalest.archived"); got != "1" {
+				t.Fatalf("step %d: %s identities are left", k, got)
+			}
+			for info, err := range w.store.List(t.Context(), "", "") {
+				if n, ok := lake.NameOf(info.Key); err != nil || ok && n.Hour.Time().Before(at(5).Truncate(24*time.Hour).AddDate(0, 0, 1)) {
+					t.Fatalf("step %d: %s is left, %v", k, info.Key, err)
+				}
+			}
+			if warm := w.warm(w.store); len(warm) != 1 {
+				t.Fatalf("step %d: warm are %v", k, warm)
+			}
+			if got := w.ask("SELECT CAST(sum(stored) AS BIGINT), CAST(sum(loaded) AS BIGINT), CAST(sum(not_loaded) AS BIGINT) FROM arbalest.books"); got != "8|2|0" {
+				t.Fatalf("step %d: books are %s", k, got)
+			}
+			w.verified()
+			if stop.Reads { // there are more of them
+				k += 1 + k/2
+			}
+		}
+	}
+}
