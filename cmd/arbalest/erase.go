@@ -60,11 +60,7 @@ are erased by --text, if they contain that text just so.`,
 		}
 		erase := func(q eraseRequest) error {
 			return p.work(cmd, asJSON, func(ctx context.Context, op operator, show func(progress)) (result, error) {
-				r, err := op.Erase(ctx, q, show)
-				if err == nil && !q.Dry {
-					_, err = op.Build(ctx, modelRequest{}, show) // what models made of them
-				}
-				return r, err
+				return op.Erase(ctx, q, show)
 			})
 		}
 		if !q.Dry && !yes {
