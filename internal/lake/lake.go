@@ -96,6 +96,7 @@ type Lake struct {
 	packed   sync.Pool // of *bytes.Buffer
 	self     string    // names this process in plans
 	atlas    atlas
+	almanac  almanac
 	erasures erasures
 
 	turn       chan struct{} // of who sorts or compacts
