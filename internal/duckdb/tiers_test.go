@@ -442,3 +442,17 @@ func TestAllRowsAfterCrash(t *testing.T) {
 		}
 	}
 }
+
+// TestWarmDirectoryIsMade opens a warehouse of which nothing is warm yet.
+func TestWarmDirectoryIsMade(t *testing.T) {
+	dir := t.TempDir()
+	for range 2 {
+		w, err := Open(t.Context(), filepath.Join(dir, "w.duckdb"), Options{Warm: filepath.Join(dir, "not", "there")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
