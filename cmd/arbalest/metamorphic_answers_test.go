@@ -39,7 +39,9 @@ func (l *plainList) of(event string) (of []*fact) {
 	return of
 }
 
-// leans says whether an event of another day is, or may be, left out for one of a day.
+// leans says whether an event of another day is, or may be, left out for one of a day:
+// were that erased, it might be in a table or not (decision 28). Such days are not erased
+// whole.
 func (l *plainList) leans(day arbalest.EventDay) bool {
 	for _, f := range l.events {
 		if f.event != string(day.Event) || !f.hasReceipt() || f.day() == day {
