@@ -186,9 +186,9 @@ func (f *finding) tables(ctx context.Context) error {
 
 // relation names what shows all events of a table: the view <table>_all where it is
 // there. A table of that name is another event's.
-func (f *finding) relation(ctx context.Context, table string) (string, error) {
-	name := f.database.Dialect().Cut(table)
-	err := f.database.Query(ctx, `SELECT table_name FROM information_schema.tables WHERE table_schema IN ('main', 'public') AND table_type = 'VIEW' AND table_name = $1`, func(v []any) error {
+func (e *engine) relation(ctx context.Context, table string) (string, error) {
+	name := e.database.Dialect().Cut(table)
+	err := e.database.Query(ctx, `SELECT table_name FROM information_schema.tables WHERE table_schema IN ('main', 'public') AND table_type = 'VIEW' AND table_name = $1`, func(v []any) error {
 		name, _ = v[0].(string)
 		return nil
 	}, table+"_all")

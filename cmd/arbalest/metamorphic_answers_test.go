@@ -10,19 +10,24 @@ import (
 	"time"
 
 	"arbalest"
+	"arbalest/internal/lake"
 )
 
 // A plainList is what the lake must be: a plain list of events, in the order in which
 // they were captured.
 type plainList struct {
-	events   []*fact
-	doubted  map[string]int64 // by event and hour: events that may be stored once more, as their capture failed and was repeated
-	rejected int64
-	doubts   int64 // rejected ones that may be counted once more
-	ids      int   // that were given out
+	events    []*fact
+	doubted   map[string]int64 // by event and hour: events that may be stored once more, as their capture failed and was repeated
+	rejected  int64
+	gone      []*fact         // that were erased
+	forgotten map[string]bool // ids that are refused, by event and id
+	doubts    int64           // rejected ones that may be counted once more
+	ids       int             // that were given out
 }
 
-func newPlainList() *plainList { return &plainList{doubted: map[string]int64{}} }
+func newPlainList() *plainList {
+	return &plainList{doubted: map[string]int64{}, forgotten: map[string]bool{}}
+}
 
 // of returns the events of a name.
 func (l *plainList) of(event string) (of []*fact) {
@@ -34,10 +39,41 @@ func (l *plainList) of(event string) (of []*fact) {
 	return of
 }
 
+// leans says whether an event of another day is, or may be, left out for one of a day:
+// were that erased, it might be in a table or not (decision 28). Such days are not erased
+// whole.
+func (l *plainList) leans(day arbalest.EventDay) bool {
+	for _, f := range l.events {
+		if f.event != string(day.Event) || !f.hasReceipt() || f.day() == day {
+			continue
+		}
+		if slices.ContainsFunc(l.events, func(old *fact) bool { return old.day() == day && old.id == f.id && f.repeats(old) }) {
+			return true
+		}
+	}
+	return false
+}
+
+// erase takes events out of the list.
+func (l *plainList) erase(e *lake.Erasure) {
+	for event, ids := range e.IDs {
+		for _, id := range ids {
+			l.forgotten[string(event)+" "+id] = true
+		}
+	}
+	l.events = slices.DeleteFunc(l.events, func(f *fact) bool {
+		goes := l.forgotten[f.event+" "+f.id] || slices.Contains(e.Whole, f.day())
+		if goes {
+			l.gone = append(l.gone, f)
+		}
+		return goes
+	})
+}
+
 // tell logs the events of which an error has the ids.
 func (l *plainList) tell(says string, log func(string, ...any)) {
 	words := strings.Fields(says)
-	for _, f := range l.events {
+	for _, f := range slices.Concat(l.events, l.gone) {
 		if slices.Contains(words, f.id) {
 			log("%s %s at %s received %s hash %s, misfit %t: %.100s", f.event, f.id, f.at.Format(time.RFC3339Nano), f.received.Format(time.RFC3339Nano), f.hash(), f.misfit, f.properties)
 		}
@@ -57,13 +93,19 @@ func bookOf(event string, h arbalest.Hour) string { return event + " " + h.Strin
 // judge plays the list: of events that repeat each other the first is kept.
 func (l *plainList) judge() judged {
 	j := judged{map[string][]*fact{}, map[string]bool{}, map[string]bool{}, map[string]*[3]int64{}}
+	book := func(f *fact) *[3]int64 {
+		key := bookOf(f.event, f.hour())
+		if j.books[key] == nil {
+			j.books[key] = &[3]int64{2: l.doubted[key]}
+		}
+		return j.books[key]
+	}
+	for _, f := range l.gone {
+		book(f)[0]++
+	}
 	kept := map[string][]*fact{}
 	for _, f := range l.events {
-		book := j.books[bookOf(f.event, f.hour())]
-		if book == nil {
-			book = &[3]int64{2: l.doubted[bookOf(f.event, f.hour())]}
-			j.books[bookOf(f.event, f.hour())] = book
-		}
+		book := book(f)
 		book[0]++
 		if f.misfit {
 			j.misfits[fmt.Sprint(f.event, " ", f.id, " ", f.micros())] = true
@@ -125,7 +167,8 @@ func (l *plainList) answers(ctx context.Context, e *engine) error {
 	listed := `SELECT table_name, sum(conflicts), (SELECT count(*) FROM arbalest.conflicts c WHERE c.table_name = j.table_name), sum(errors), (SELECT count(*) FROM arbalest.load_errors e WHERE e.table_name = j.table_name AND NOT loaded)
 FROM arbalest.journal j GROUP BY table_name`
 	err = e.database.Query(ctx, listed, func(v []any) error {
-		if fmt.Sprint(v[1]) != fmt.Sprint(v[2]) || fmt.Sprint(v[3]) != fmt.Sprint(v[4]) {
+		// Erased conflicts stay counted.
+		if len(l.gone) == 0 && fmt.Sprint(v[1]) != fmt.Sprint(v[2]) || fmt.Sprint(v[3]) != fmt.Sprint(v[4]) {
 			return fmt.Errorf("the journal of %v counts %v conflicts and %v errors, and %v and %v are listed", v[0], v[1], v[3], v[2], v[4])
 		}
 		return nil
@@ -237,10 +280,10 @@ func sameSet(ctx context.Context, e *engine, what string, want map[string]bool, 
 // repeats and how many did not fit depends on what compaction left out before.
 func (l *plainList) balance(ctx context.Context, e *engine, j judged) error {
 	rejected, seen := int64(0), 0
-	err := e.database.Query(ctx, "SELECT event, hour, received, stored, rejected, loaded, repeats, errors, not_loaded FROM arbalest.books", func(v []any) error {
+	err := e.database.Query(ctx, "SELECT event, hour, received, stored, rejected, loaded, repeats, errors, not_loaded, erased FROM arbalest.books", func(v []any) error {
 		n := func(i int) int64 { return v[i].(int64) }
 		rejected += n(4)
-		if n(2) != n(3)+n(4) || n(3) != n(5)+n(6)+n(7) || n(8) != 0 {
+		if n(2) != n(3)+n(4) || n(3) != n(5)+n(6)+n(7)+n(9) || n(8) != 0 {
 			return fmt.Errorf("the books do not balance: %v", v)
 		}
 		if n(3) == 0 {

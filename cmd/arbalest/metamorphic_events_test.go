@@ -48,6 +48,11 @@ func (f *fact) micros() int64 { return f.at.UnixMicro() }
 
 func (f *fact) hour() arbalest.Hour { return arbalest.HourOf(f.at) }
 
+func (f *fact) day() arbalest.EventDay {
+	h := f.hour()
+	return arbalest.EventDay{Event: arbalest.EventName(f.event), Day: h - (h%24+24)%24}
+}
+
 func (f *fact) hash() string { return fmt.Sprintf("%016x", xxh3.HashString(f.properties)) }
 
 // hasReceipt says that the fact's time is only that of its receipt.

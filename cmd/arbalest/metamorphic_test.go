@@ -5,15 +5,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"iter"
+	"io/fs"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -22,9 +21,9 @@ import (
 	"arbalest"
 	"arbalest/connect"
 	"arbalest/internal/blob"
-	"arbalest/internal/blob/blobtest"
 	"arbalest/internal/capture"
 	"arbalest/internal/lake"
+	"arbalest/internal/load"
 )
 
 // TestMetamorphic does random operations on random places, in any order, some of
@@ -189,6 +188,9 @@ var breakable = []operation{
 	{"compact", 5, (*world).compact},
 	{"rebuild", 3, (*world).rebuild},
 	{"copy", 1, (*world).copies},
+	{"erase", 2, (*world).erases},
+	{"archive", 4, (*world).archives},
+	{"restore", 2, (*world).restores},
 }
 
 func choose(r *rand.Rand, from []operation) operation {
@@ -218,9 +220,10 @@ type world struct {
 	gather  *lake.Gatherer
 	capture *capture.Handler
 	list    *plainList
-	now     time.Time // of capture
-	did     string    // the operation that was done last
-	pending *sending  // what was not acknowledged
+	now     time.Time     // of capture
+	did     string        // the operation that was done last
+	pending *sending      // what was not acknowledged
+	erasing *lake.Erasure // what is to be erased, and may not be yet
 }
 
 // metaBegin is when captures begin: before the present, so that no clock is behind.
@@ -231,6 +234,7 @@ func newWorld(ctx context.Context, seed uint64) (*world, error) {
 	w := &world{ctx: ctx, list: newPlainList(), now: metaBegin, config: config{Events: metaEvents}}
 	if r.IntN(3) == 0 {
 		w.memory = blob.NewMemory()
+		w.config.Store = "s3://memory" // DuckDB reads copies of what is warm, as with any store but a directory
 	}
 	w.config.Compression = []string{"", "none"}[r.IntN(2)]
 	w.config.Warehouse.Batch = []size{0, 1500, 6000}[r.IntN(3)]
@@ -359,7 +363,7 @@ func (w *world) verifies(r *rand.Rand) error {
 	for _, n := range w.list.doubted {
 		doubts += n
 	}
-	if want := int64(len(w.list.events)) + w.list.rejected; !s.Balanced || received < want || received > want+doubts {
+	if want := int64(len(w.list.events)+len(w.list.gone)) + w.list.rejected; !s.Balanced || received < want || received > want+doubts {
 		return fmt.Errorf("status: balanced %t, %d received, want %d and at most %d more", s.Balanced, received, want, doubts)
 	}
 	return nil
@@ -394,7 +398,11 @@ func (w *world) sends(r *rand.Rand, old int) error {
 	for range 1 + r.IntN(20) {
 		var f *fact
 		if sent > 0 && r.IntN(4) < old {
-			f = w.list.again(r, w.now, w.list.events[r.IntN(sent)])
+			from := w.list.events
+			if len(w.list.gone) > 0 && r.IntN(4) == 0 {
+				from = w.list.gone
+			}
+			f = w.list.again(r, w.now, from[r.IntN(min(len(from), sent))])
 		} else {
 			f = w.list.fresh(r, w.now)
 		}
@@ -424,8 +432,55 @@ func (w *world) send() error {
 	if taken.Accepted != len(s.facts) || taken.Rejected != s.invalid {
 		return fmt.Errorf("capture accepted %d and rejected %d, not %d and %d, of %.500s", taken.Accepted, taken.Rejected, len(s.facts), s.invalid, s.lines)
 	}
-	w.list.events = append(w.list.events, s.facts...)
+	for _, f := range s.facts {
+		if w.list.forgotten[f.event+" "+f.id] {
+			w.list.rejected++
+		} else {
+			w.list.events = append(w.list.events, f)
+		}
+	}
 	w.list.rejected += int64(s.invalid)
+	return nil
+}
+
+// erases erases the events of some ids, or of whole days. Those that are not sorted
+// yet would count as rejected.
+func (w *world) erases(r *rand.Rand) error {
+	if err := w.sync(); err != nil || len(w.list.events) == 0 {
+		return err
+	}
+	e := &lake.Erasure{By: "test", Why: "a test", IDs: map[arbalest.EventName][]string{}}
+	days := map[arbalest.EventDay]bool{}
+	for range 1 + r.IntN(4) {
+		some := w.list.events[r.IntN(len(w.list.events))]
+		if r.IntN(5) == 0 {
+			if !w.list.leans(some.day()) {
+				e.Whole = append(e.Whole, some.day())
+			}
+			continue
+		}
+		e.IDs[arbalest.EventName(some.event)] = append(e.IDs[arbalest.EventName(some.event)], some.id)
+		for _, f := range w.list.of(some.event) {
+			if f.id == some.id {
+				days[f.day()] = true
+			}
+		}
+	}
+	e.Days = slices.Collect(maps.Keys(days))
+	w.erasing = e
+	return w.erase()
+}
+
+// erase erases what is to be erased.
+func (w *world) erase() error {
+	if w.erasing == nil {
+		return nil
+	}
+	if _, err := w.engine.lake.Erase(w.ctx, *w.erasing); err != nil {
+		return err
+	}
+	w.list.erase(w.erasing)
+	w.erasing = nil
 	return nil
 }
 
@@ -436,6 +491,10 @@ func (w *world) sendAgain() error {
 		return nil
 	}
 	for _, f := range w.pending.facts {
+		if w.list.forgotten[f.event+" "+f.id] {
+			w.list.doubts++
+			continue
+		}
 		w.list.doubted[bookOf(f.event, f.hour())]++
 	}
 	w.list.doubts += int64(w.pending.invalid)
@@ -457,15 +516,21 @@ func (w *world) compact(r *rand.Rand) error {
 	}
 }
 
+// tables returns those of events.
+func (w *world) tables() ([]tableLine, error) {
+	r, err := w.engine.Tables(w.ctx)
+	return slices.DeleteFunc(r.Tables, func(t tableLine) bool { return t.Kind != "event" }), err
+}
+
 // rebuild makes all tables again, or one, or some hours, or says what would differ.
 func (w *world) rebuild(r *rand.Rand) error {
 	var q rebuildRequest
-	tables, err := w.engine.Tables(w.ctx)
+	tables, err := w.tables()
 	if err != nil {
 		return err
 	}
-	if n := len(tables.Tables); n > 0 && r.IntN(2) == 0 {
-		q.Tables = []string{tables.Tables[r.IntN(n)].Table}
+	if n := len(tables); n > 0 && r.IntN(2) == 0 {
+		q.Tables = []string{tables[r.IntN(n)].Table}
 	}
 	q.Diff = r.IntN(4) == 0
 	if r.IntN(2) == 0 {
@@ -474,6 +539,18 @@ func (w *world) rebuild(r *rand.Rand) error {
 		q.hours = []hours{{&from, &to}, {&from, nil}, {nil, &to}}[r.IntN(3)]
 	}
 	report, err := w.engine.Rebuild(w.ctx, q, func(progress) {})
+	if errors.Is(err, arbalest.ErrInvalid) && (q.hours.From != nil || q.hours.To != nil) {
+		// Days that left are made again as a whole, or not.
+		for _, h := range []*arbalest.Hour{q.hours.From, q.hours.To} {
+			if h != nil {
+				*h = load.DayOf(*h)
+			}
+		}
+		if from, to := q.hours.From, q.hours.To; from != nil && to != nil && *from == *to {
+			*to += 24
+		}
+		report, err = w.engine.Rebuild(w.ctx, q, func(progress) {})
+	}
 	if err == nil {
 		err = report.err()
 	}
@@ -483,6 +560,36 @@ func (w *world) rebuild(r *rand.Rand) error {
 		}
 	}
 	return err
+}
+
+// archives has days leave their tables that are before some day.
+func (w *world) archives(r *rand.Rand) error {
+	days := w.closed(r)/24 - arbalest.Hour(r.IntN(4))
+	return w.archive(days)
+}
+
+// archive has days leave that are before one, which is counted as hours are. Ages are
+// of the clock's time.
+func (w *world) archive(before arbalest.Hour) error {
+	w.engine.config.Retention.HotFor = days(arbalest.HourOf(time.Now())/24 - before)
+	report, err := w.engine.Archive(w.ctx, archiveRequest{}, func(progress) {})
+	return errors.Join(err, report.Err())
+}
+
+// restores brings some days of a table back, and holds them or not.
+func (w *world) restores(r *rand.Rand) error {
+	tables, err := w.tables()
+	if err != nil || len(tables) == 0 {
+		return err
+	}
+	t := tables[r.IntN(len(tables))]
+	from := w.now.Truncate(24*time.Hour).AddDate(0, 0, -r.IntN(8))
+	q := restoreRequest{Event: t.Event, From: from, To: from.AddDate(0, 0, r.IntN(3)), Days: 1, Speed: string(blob.ThawStandard)}
+	if _, err := w.engine.Restore(w.ctx, q, func(progress) {}); err != nil || r.IntN(3) == 0 {
+		return err
+	}
+	first, last := q.hours()
+	return w.engine.warehouse.Hold(w.ctx, t.Table, first, last, time.Time{})
 }
 
 // copies copies the lake to another place, and goes on there, with the warehouse or
@@ -520,8 +627,14 @@ func (w *world) copies(r *rand.Rand) error {
 		return err
 	}
 	if r.IntN(2) == 0 {
-		if err := os.Rename(filepath.Join(w.dir, "warehouse.duckdb"), filepath.Join(to, "warehouse.duckdb")); err != nil {
-			return err
+		warm := "warm"
+		if memory == nil {
+			warm = "store/_warm"
+		}
+		for _, name := range []string{"warehouse.duckdb", warm} {
+			if err := os.Rename(filepath.Join(w.dir, name), filepath.Join(to, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
 		}
 	}
 	if err := os.RemoveAll(w.dir); err != nil {
@@ -579,7 +692,7 @@ func (w *world) another(r *rand.Rand) (err error) {
 
 // atOnce does what others than the one engine may do while it is in use.
 func (w *world) atOnce(r *rand.Rand) error {
-	closed := w.closed(r)
+	closed, before := w.closed(r), w.closed(r)/24
 	e, err := w.beside()
 	if err != nil {
 		return err
@@ -587,6 +700,7 @@ func (w *world) atOnce(r *rand.Rand) error {
 	var g errgroup.Group
 	g.Go(func() error { return w.sends(r, 1) })
 	g.Go(w.sync)
+	g.Go(func() error { return w.archive(before) })
 	g.Go(func() error {
 		_, err := w.engine.lake.Compact(w.ctx, closed)
 		return err
@@ -629,129 +743,5 @@ func (w *world) breaks(r *rand.Rand) error {
 			return err
 		}
 	}
-	return w.sendAgain()
-}
-
-// A shaky store is one that a fault befalls once it is armed, until it is mended.
-type shaky struct {
-	base blob.Store
-
-	mu     sync.Mutex
-	faulty blob.Store   // base with a fault; nil is none
-	steps  int          // until strike
-	strike func() error // what befalls from then on
-	disk   bool         // what the directory does is counted, instead of the store's operations
-}
-
-var (
-	errFault = fmt.Errorf("%w: a fault of the test's", arbalest.ErrUnavailable)
-	errDisk  = errors.New("the test's disk is broken")
-)
-
-// isOurs says whether an error tells of what a store was armed with. Those of stalled
-// tables have it as text.
-func isOurs(err error) bool {
-	return slices.ContainsFunc([]error{errFault, errDisk, blobtest.ErrCrashed, context.Canceled}, func(ours error) bool {
-		return errors.Is(err, ours) || strings.Contains(err.Error(), ours.Error())
-	})
-}
-
-// arm chooses a fault that befalls one of the operations to come.
-func (s *shaky) arm(r *rand.Rand, cancel func()) (what string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	nth := 1 + r.IntN([]int{3, 10, 40}[r.IntN(3)])
-	s.steps = nth
-	switch kind := r.IntN(6); kind {
-	case 0:
-		s.strike = func() error { cancel(); return nil }
-		return fmt.Sprintf("its context cancelled at operation %d", nth)
-	case 1:
-		s.disk, s.strike = true, func() error { return errDisk }
-		return fmt.Sprintf("no disk from its operation %d on", nth)
-	default:
-		f := blobtest.Fault{
-			Op: []blobtest.Op{"", "", "", blobtest.OpPut, blobtest.OpCreate, blobtest.OpDelete}[r.IntN(6)], Nth: nth, Err: errFault,
-			Kind: []blobtest.Kind{blobtest.Error, blobtest.LostReply, blobtest.Torn, blobtest.Crash}[kind-2],
-		}
-		s.faulty, s.strike = blobtest.Faulty(s.base, f), nil
-		return fmt.Sprintf("%s %d %s", cmp.Or(f.Op, "operation"), nth, []string{"failing", "without a reply", "torn", "the last before a crash"}[kind-2])
-	}
-}
-
-// mend ends the fault.
-func (s *shaky) mend() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.faulty, s.strike, s.disk = nil, nil, false
-}
-
-// count counts an operation of the store or of its disk.
-func (s *shaky) count(disk bool) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.strike == nil || s.disk != disk {
-		return nil
-	}
-	if s.steps--; s.steps > 0 {
-		return nil
-	}
-	return s.strike()
-}
-
-func (s *shaky) around(op, path string, call func() error) error {
-	if err := s.count(true); err != nil {
-		return err
-	}
-	return call()
-}
-
-func (s *shaky) store() blob.Store {
-	_ = s.count(false)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.faulty != nil {
-		return s.faulty
-	}
-	return s.base
-}
-
-func (s *shaky) Get(ctx context.Context, key arbalest.Key, offset, length int64) (io.ReadCloser, error) {
-	return s.store().Get(ctx, key, offset, length)
-}
-
-func (s *shaky) Put(ctx context.Context, key arbalest.Key, body io.ReadSeeker) error {
-	return s.store().Put(ctx, key, body)
-}
-
-func (s *shaky) Create(ctx context.Context, key arbalest.Key, body io.ReadSeeker) error {
-	return s.store().Create(ctx, key, body)
-}
-
-func (s *shaky) List(ctx context.Context, prefix, after arbalest.Key) iter.Seq2[blob.Info, error] {
-	return s.store().List(ctx, prefix, after)
-}
-
-func (s *shaky) Delete(ctx context.Context, key arbalest.Key) error {
-	return s.store().Delete(ctx, key)
-}
-
-// A shakyDir has drafts too.
-type shakyDir struct {
-	*shaky
-	dir *blob.Dir
-}
-
-func (s shakyDir) Draft(ctx context.Context, key arbalest.Key) (*blob.Draft, error) {
-	_ = s.count(false)
-	return s.dir.Draft(ctx, key)
-}
-
-func (s shakyDir) Drafted(ctx context.Context, key arbalest.Key) (bool, error) {
-	return s.dir.Drafted(ctx, key)
-}
-
-func (s shakyDir) Recover(ctx context.Context) error {
-	_ = s.count(false)
-	return s.dir.Recover(ctx)
+	return errors.Join(w.sendAgain(), w.erase())
 }

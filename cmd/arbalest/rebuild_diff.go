@@ -99,9 +99,13 @@ func (b *rebuilding) compareTable(ctx context.Context, table string) (tableDiff,
 	if err != nil {
 		return d, err
 	}
+	live, err := b.relation(ctx, table) // what is made has what left the live table, too
+	if err != nil {
+		return d, err
+	}
 	rows := [2]string{}
-	for i, name := range names {
-		rows[i] = fmt.Sprintf("(SELECT * FROM %s WHERE %s)", warehouse.Qualified(schema, name), warehouse.Within("event_time", b.part))
+	for i, from := range [2]string{live, warehouse.Ident(names[1])} {
+		rows[i] = fmt.Sprintf("(SELECT * FROM %s.%s WHERE %s)", warehouse.Ident(schema), from, warehouse.Within("event_time", b.part))
 		if !slices.ContainsFunc(columns, func(c columnDiff) bool { return [2]string{c.Old, c.New}[i] != "" }) {
 			rows[i] = fmt.Sprintf("(SELECT event_id, event_time FROM %s WHERE 1 = 0)", warehouse.Qualified(schema, names[1-i])) // it is not there
 		}

@@ -40,7 +40,7 @@ type expectation struct {
 	share, shares uint64
 	first         map[identity]int32 // 1 + index into events
 	events        []kept
-	unsure        map[int32]bool // events that may repeat one that is frozen
+	unsure        map[int32]bool // events that may repeat one that is frozen or was erased
 	refused       map[refusal]bool
 	doubts        map[int32]doubt // of events, by index
 }

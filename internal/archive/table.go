@@ -31,6 +31,7 @@ type comparison struct {
 	counted map[int]bool           // of a sample, the objects that were read
 	suspect []suspect
 	cold    map[arbalest.Hour]bool // of which an object is frozen: they are not compared
+	gone    map[arbalest.Hour]bool // of which an object has no line any more, as all were erased
 	pending pending
 	content *content // nil if values are not compared
 	whole   []byte   // properties of a line
@@ -44,7 +45,7 @@ type suspect struct {
 
 // table compares one event's objects with its table.
 func (v *verification) table(ctx context.Context, event arbalest.EventName, objects *objects) error {
-	c := &comparison{verification: v, report: &TableReport{Event: event, Findings: map[Kind]int64{}}, hours: map[arbalest.Hour]*HourReport{}, cold: map[arbalest.Hour]bool{}}
+	c := &comparison{verification: v, report: &TableReport{Event: event, Findings: map[Kind]int64{}}, hours: map[arbalest.Hour]*HourReport{}, cold: map[arbalest.Hour]bool{}, gone: map[arbalest.Hour]bool{}}
 	if v.chosen != nil {
 		c.only, c.beside, c.counted = map[arbalest.Hour]bool{}, map[arbalest.Hour]bool{}, map[int]bool{}
 		for _, o := range objects.loaded {
@@ -65,9 +66,13 @@ func (v *verification) table(ctx context.Context, event arbalest.EventName, obje
 	}
 	c.report.Table = c.table.Name
 	for _, o := range objects.loaded {
+		now := v.log.moved[o.Key].input
+		if now.Erased > 0 && now.Erased+now.Repeats == o.Events {
+			c.gone[o.Hour] = true
+		}
 		if c.compares(o.Hour) {
 			c.report.Stored += o.Events
-			c.report.Erased += v.log.moved[o.Key].input.Erased
+			c.report.Erased += now.Erased
 		}
 	}
 	if v.opts.Values != nil && c.table.Name != "" {
@@ -150,7 +155,7 @@ func (c *comparison) read(ctx context.Context, objects []arbalest.Object, x *exp
 		if !c.compares(o.Hour) && !c.beside[o.Hour] {
 			continue
 		}
-		bad, number, nearCold := "", int32(0), c.nearCold(o.Hour)
+		bad, number, nearUnread := "", int32(0), c.nearUnread(o.Hour)
 		sound, mismatch, err := c.check(ctx, c.report, o, &bad, func(line []byte) error {
 			number++
 			l, err := arbalest.ParseLine(line)
@@ -169,7 +174,7 @@ func (c *comparison) read(ctx context.Context, objects []arbalest.Object, x *exp
 			if of := identityOf(id); !x.mine(of) || !x.add(id, of, e) {
 				return nil
 			}
-			if e.ByReceipt && nearCold {
+			if e.ByReceipt && nearUnread {
 				x.unsure[int32(len(x.events)-1)] = true
 			}
 			if hour := arbalest.HourOfMicro(e.Time); c.compares(hour) {
@@ -202,14 +207,14 @@ func (c *comparison) read(ctx context.Context, objects []arbalest.Object, x *exp
 	return more, nil
 }
 
-// nearCold says whether an event of an hour, whose time is that of its receipt, may
-// repeat one that is frozen.
-func (c *comparison) nearCold(h arbalest.Hour) bool {
-	if len(c.cold) == 0 {
+// nearUnread says whether an event of an hour, whose time is that of its receipt, may
+// repeat one that is frozen, or that was there when it was loaded and was erased.
+func (c *comparison) nearUnread(h arbalest.Hour) bool {
+	if len(c.cold)+len(c.gone) == 0 {
 		return false
 	}
 	for near := h - 24; near <= h+24; near++ {
-		if c.cold[near] {
+		if c.cold[near] || c.gone[near] {
 			return true
 		}
 	}

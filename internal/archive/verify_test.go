@@ -162,6 +162,48 @@ func TestVerifyFinds(t *testing.T) {
 	}
 }
 
+// TestVerifyRepeatsOfErased erases the whole day of an event that another, whose time is
+// that of its receipt, was left out for: it may be in the table or not, and another must
+// be.
+func TestVerifyRepeatsOfErased(t *testing.T) {
+	for _, there := range []bool{false, true} {
+		store := blob.NewMemory()
+		l, err := lake.Open(store, lake.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var lines []byte
+		late := noon.Add(20 * time.Hour)
+		for _, e := range []arbalest.Event{{ID: "x", Time: noon, Received: noon.Add(time.Hour)}, {ID: "x", Time: late, Received: late}, {ID: "y", Time: late, Received: late.Add(time.Hour)}} {
+			e.Name, e.Hash, e.Properties = "a", xxh3.HashString("{}"), []byte("{}")
+			lines = arbalest.AppendLine(lines, e)
+		}
+		if _, err := l.NewWriter().AppendLines(t.Context(), lines); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := l.Sort(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := l.Erase(t.Context(), lake.Erasure{Whole: []arbalest.EventDay{{Event: "a", Day: arbalest.HourOf(noon)}}}); err != nil {
+			t.Fatal(err)
+		}
+		x, y := rowOf("x", "{}"), rowOf("y", "{}")
+		x.Time, x.Received, y.Time, y.Received = late.UnixMicro(), late.UnixMicro(), late.UnixMicro(), late.Add(time.Hour).UnixMicro()
+		s := &shelf{progress: load.Progress{Cursor: load.Cursor{Commit: 2}}, rows: []load.Row{y}}
+		s.books = []load.Book{{Event: "a", Hour: arbalest.HourOf(noon), Counts: load.Counts{Stored: 1, Erased: 1}}, {Event: "a", Hour: arbalest.HourOf(late), Counts: load.Counts{Stored: 2, Loaded: 1, Repeats: 1}}}
+		if there {
+			s.rows, s.books[1].Loaded, s.books[1].Repeats = append(s.rows, x), 2, 0
+		}
+		if r := verify(t, l, s, 0); r.Err() != nil {
+			t.Errorf("x there %t: %v: %+v", there, r.Err(), r.Findings)
+		}
+		s.rows, s.books[1].Loaded, s.books[1].Repeats = s.rows[1:], s.books[1].Loaded-1, s.books[1].Repeats+1
+		if r := verify(t, l, s, 0); r.Found[Missing] == 0 {
+			t.Errorf("x there %t, and y missing: %+v", there, r.Findings)
+		}
+	}
+}
+
 // TestVerifyErased verifies before a warehouse comes to an erasure and after, of the
 // objects of commits and of compactions.
 func TestVerifyErased(t *testing.T) {

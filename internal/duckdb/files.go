@@ -13,6 +13,11 @@ import (
 
 // open finds the directories that SQL may use. DuckDB compares paths without links.
 func (w *Warehouse) open(opts Options) (err error) {
+	if opts.Warm != "" {
+		if err := os.MkdirAll(opts.Warm, 0o755); err != nil {
+			return fmt.Errorf("make the directory of warm objects: %w", err)
+		}
+	}
 	if w.warm, err = withoutLinks(opts.Warm); err == nil {
 		w.files, err = withoutLinks(opts.Files)
 	}

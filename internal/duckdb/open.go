@@ -131,7 +131,10 @@ func (w *Warehouse) start(ctx context.Context, opts Options) error {
 	if err != nil {
 		return err
 	}
-	return w.makeBooks(ctx)
+	if err := w.makeBooks(ctx); err != nil {
+		return err
+	}
+	return w.showMoved(ctx)
 }
 
 // begin readies a new connection. The first attaches the file.

@@ -36,7 +36,7 @@ type Options struct {
 	TempLimit int64
 	// Warm is the directory that the keys of warm objects are relative to
 	// (load.Warm): of it SQL can read what is below _warm/. Defaults to none: there
-	// is no view <table>_all.
+	// is no view <table>_all. It is made if it is not there.
 	Warm string
 	// Files is the directory that Export may write to, and SQL with it: for a
 	// warehouse that nobody else uses. Defaults to none.

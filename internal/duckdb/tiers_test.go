@@ -58,6 +58,21 @@ func (m *warmed) reopen() {
 	m.w = mustOpen(m.T, filepath.Join(m.dir, "warehouse.duckdb"), m.opts)
 }
 
+// move moves all of it to another directory, and opens it there.
+func (m *warmed) move() {
+	m.Helper()
+	if err := m.w.Close(); err != nil {
+		m.Fatal(err)
+	}
+	to := filepath.Join(m.TempDir(), "else'where")
+	from, err := filepath.EvalSymlinks(m.dir)
+	if err := errors.Join(err, os.Rename(from, to)); err != nil {
+		m.Fatal(err)
+	}
+	m.dir, m.opts.Warm, m.w = to, to, nil
+	m.reopen()
+}
+
 func (m *warmed) load(tables ...load.TableBatch) error {
 	m.at++
 	at := func(seq arbalest.Seq) load.Progress { return load.Progress{Cursor: load.Cursor{Commit: seq}} }
@@ -166,7 +181,7 @@ func TestAllRows(t *testing.T) {
 	m.want("SELECT count(*) FROM a_b", "1")
 	m.want("SELECT received_at, event_hash FROM a_b_all WHERE event_id = 'x'", "2015-08-18 06:00:01 | 0000000000000000")
 	m.want("SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = 'a_b_all' AND column_name IN ('event_time', 'j', 'n')", "event_time | TIMESTAMP", "n | INTEGER", "j | JSON")
-	m.reopen()
+	m.move()
 	m.want(all, whole...)
 	// A late row is in the table until it leaves too, with an object of all.
 	late := rowOf("late", "18T23:00", 4, nil, nil)
@@ -439,6 +454,20 @@ func TestAllRowsAfterCrash(t *testing.T) {
 			if err := w.Close(); err != nil {
 				t.Fatal(err)
 			}
+		}
+	}
+}
+
+// TestWarmDirectoryIsMade opens a warehouse of which nothing is warm yet.
+func TestWarmDirectoryIsMade(t *testing.T) {
+	dir := t.TempDir()
+	for range 2 {
+		w, err := Open(t.Context(), filepath.Join(dir, "w.duckdb"), Options{Warm: filepath.Join(dir, "not", "there")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
 		}
 	}
 }

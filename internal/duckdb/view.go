@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"database/sql"
 	"fmt"
+	"path/filepath"
 	"strings"
 
 	"arbalest"
@@ -58,6 +59,29 @@ func (w *Warehouse) ShowAll(ctx context.Context, table string) error {
 	defer release()
 	w.known = nil
 	return w.transact(ctx, func(tx *transaction) error { return tx.showAll(table) })
+}
+
+// showMoved makes views anew that show objects of another directory than Options.Warm:
+// the place was moved or copied, and views name files by their whole paths. One that
+// cannot be made stays as it is: ShowAll says why.
+func (w *Warehouse) showMoved(ctx context.Context) error {
+	if w.warm == "" {
+		return nil
+	}
+	var tables []string
+	err := w.transact(ctx, func(tx *transaction) error {
+		return tx.each(func(scan func(...any) error) error {
+			var name string
+			err := scan(&name)
+			tables = append(tables, strings.TrimSuffix(name, allSuffix))
+			return err
+		}, "SELECT view_name FROM duckdb_views() WHERE database_name = current_database() AND schema_name = 'main' AND starts_with(comment, ?) AND NOT contains(sql, ?)",
+			viewMark, strings.TrimSuffix(literal(filepath.Join(w.warm, "_warm")), "'")+"/")
+	})
+	for _, table := range tables {
+		_ = w.ShowAll(ctx, table)
+	}
+	return err
 }
 
 // showAll makes the view of a table anew if it is to be another, and drops it if it
