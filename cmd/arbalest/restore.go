@@ -149,6 +149,9 @@ func (e *engine) Restore(ctx context.Context, q restoreRequest, show func(progre
 	e.archiving.Lock() // else they would leave between the two
 	defer e.archiving.Unlock()
 	rebuilt, err := e.Rebuild(ctx, rebuildRequest{Tables: []string{table}, hours: hours{From: &from, To: &to}, Into: q.Into}, show)
+	if err == nil {
+		err = rebuilt.err()
+	}
 	if err != nil {
 		return r, err
 	}
