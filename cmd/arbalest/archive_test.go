@@ -23,7 +23,7 @@ import (
 func TestArchiveAndRestore(t *testing.T) {
 	ctx := t.Context()
 	p := place{dir: t.TempDir()}
-	c := config{Retention: retentionConfig{HotFor: 30}}
+	c := config{Retention: retentionConfig{HotFor: 30, ColdAfter: 700}}
 	e, err := openEngine(ctx, p, c)
 	if err != nil {
 		t.Fatal(err)

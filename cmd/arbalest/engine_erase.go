@@ -119,6 +119,11 @@ func (f *finding) derived(ctx context.Context, show func(progress)) error {
 	if err == nil {
 		err = made.Err()
 	}
+	for _, d := range made.Days {
+		if err == nil && d.Action == archive.Waits {
+			err = fmt.Errorf("%w: %s of %s: %s", arbalest.ErrBusy, d.Table, d.Day, d.Why)
+		}
+	}
 	if err != nil {
 		return fmt.Errorf("make warm objects again without what is erased: %w; arbalest archive does it", err)
 	}
@@ -274,7 +279,7 @@ func (f *finding) unloaded(ctx context.Context, s *sieve) error {
 	for _, p := range places {
 		if p.object != of {
 			b, now, err := f.lake.AppendLines(ctx, nil, arbalest.Object{Key: p.object})
-			if errors.Is(err, arbalest.ErrUnknown) || errors.Is(err, arbalest.ErrCorrupt) {
+			if errors.Is(err, arbalest.ErrUnknown) || errors.Is(err, arbalest.ErrCorrupt) || errors.Is(err, arbalest.ErrCold) {
 				f.report.Unread = append(f.report.Unread, p.object)
 			} else if err != nil {
 				return err
@@ -320,7 +325,9 @@ func (f *finding) rejected(ctx context.Context, s *sieve) error {
 				}
 			}
 		}
-		if found {
+		if found && k.Landing {
+			f.report.Left++ // it came since the sync
+		} else if found {
 			f.bodies = append(f.bodies, k.Ref)
 		} else if opaque && f.Where != "" {
 			f.report.Opaque++

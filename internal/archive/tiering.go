@@ -163,7 +163,7 @@ func (r TieringReport) Sum(a Action) (days int, sum DayReport) {
 // It asks the warehouse for the days of each table that are past their retention, and
 // the store for nothing but what it takes to do what is due.
 func (t Tiering) Once(ctx context.Context, tables []Keep) (TieringReport, error) {
-	return t.pass(ctx, retained(tables), false)
+	return t.over(ctx, retained(tables), pass{})
 }
 
 // Refresh makes again what is warm of days that had events which were erased since, and
@@ -174,7 +174,7 @@ func (t Tiering) Refresh(ctx context.Context, tables []Keep) (TieringReport, err
 	for i := range stale {
 		stale[i].Hot, stale[i].Gone = 0, 0
 	}
-	r, err := t.pass(ctx, stale, false)
+	r, err := t.over(ctx, stale, pass{whole: true})
 	if err != nil {
 		return r, err
 	}
@@ -197,7 +197,7 @@ func (t Tiering) Refresh(ctx context.Context, tables []Keep) (TieringReport, err
 // Plan says what Once would do, and changes nothing. Of days that would leave it asks
 // how large they are.
 func (t Tiering) Plan(ctx context.Context, tables []Keep) (TieringReport, error) {
-	return t.pass(ctx, retained(tables), true)
+	return t.over(ctx, retained(tables), pass{dry: true})
 }
 
 // retained returns the tables whose days leave.
@@ -205,8 +205,9 @@ func retained(tables []Keep) []Keep {
 	return slices.DeleteFunc(slices.Clone(tables), func(k Keep) bool { return k.Hot == 0 && k.Gone == 0 })
 }
 
-func (t Tiering) pass(ctx context.Context, tables []Keep, dry bool) (TieringReport, error) {
-	p := pass{Tiering: t.withDefaults(), dry: dry}
+// over is one pass over tables.
+func (t Tiering) over(ctx context.Context, tables []Keep, p pass) (TieringReport, error) {
+	p.Tiering = t.withDefaults()
 	p.now = p.Now()
 	p.report = TieringReport{Days: []DayReport{}, Stopped: map[string]string{}}
 	progress, err := p.Warehouse.Progress(ctx)
@@ -240,6 +241,7 @@ type pass struct {
 	Tiering
 	now    time.Time
 	dry    bool
+	whole  bool // days of all ages are looked at
 	report TieringReport
 }
 
@@ -259,7 +261,11 @@ func (p *pass) table(ctx context.Context, k Keep) error {
 			youngest = age
 		}
 	}
-	days, err := p.Warehouse.Days(ctx, k.Table, before(p.now, youngest))
+	end := before(p.now, youngest)
+	if p.whole {
+		end = load.EndHour
+	}
+	days, err := p.Warehouse.Days(ctx, k.Table, end)
 	if err == nil {
 		days, err = p.stored(ctx, k, days)
 	}
@@ -444,6 +450,10 @@ func (p *pass) leaveForGood(ctx context.Context, k Keep, byDay map[arbalest.Hour
 	}
 	for _, now := range days {
 		if byDay[now.Day] == nil {
+			continue
+		}
+		if now.Hot+now.Left > 0 { // of late events
+			delete(byDay, now.Day)
 			continue
 		}
 		err := p.Warehouse.Leave(ctx, load.Departure{Table: k.Table, Day: now.Day, Hot: now.Hot, Left: now.Left, Gone: true})
