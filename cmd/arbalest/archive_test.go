@@ -195,6 +195,11 @@ func TestColdThroughCommands(t *testing.T) {
 	if err != nil || v.Err() != nil || v.Frozen == nil || v.Frozen.Events != 2 {
 		t.Errorf("%v, %v: %+v", err, v.Err(), v.Frozen)
 	}
+	// What is cold is asked to be erased, and cannot be looked into.
+	unread, err := e.Erase(ctx, eraseRequest{Where: "event_id = '0'", By: "test"}, quiet)
+	if err != nil || len(unread.Unread) != 1 || unread.err() == nil || !strings.Contains(unread.err().Error(), "arbalest restore thaws") {
+		t.Errorf("%v, %v: %+v", err, unread.err(), unread)
+	}
 	q := restoreRequest{Event: "order", From: day(40), To: day(40), Days: 3, Speed: "Standard"}
 	impatient, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
 	defer cancel()

@@ -145,6 +145,16 @@ func (e *engine) tiering() (t archive.Tiering, closes func(), err error) {
 	return t, closes, nil
 }
 
+// forgetWarm deletes what is warm of days that came back.
+func (e *engine) forgetWarm(ctx context.Context, table string, from, to arbalest.Hour) error {
+	t, closes, err := e.tiering()
+	if err != nil {
+		return err
+	}
+	defer closes()
+	return t.Sweep(ctx, table, from, to)
+}
+
 // warm returns the directory that has warm objects where DuckDB reads them: the store,
 // or one beside it.
 func (p place) warm(c config) string {
@@ -155,7 +165,7 @@ func (p place) warm(c config) string {
 }
 
 // scratchMemory is DuckDB's limit while a day is made, beside the warehouse's.
-const scratchMemory = 64 << 20
+const scratchMemory = 96 << 20
 
 // A scratch is a warehouse for a day, in a folder of its own.
 type scratch struct {
@@ -178,7 +188,7 @@ func (e *engine) scratch(ctx context.Context) (archive.Scratch, string, error) {
 	if folder, err = filepath.Abs(folder); err != nil {
 		return nil, "", err
 	}
-	w, err := duckdb.Open(ctx, filepath.Join(folder, "day.duckdb"), duckdb.Options{Files: folder, MemoryLimit: max(scratchMemory, int64(e.config.Warehouse.Memory))})
+	w, err := duckdb.Open(ctx, filepath.Join(folder, "day.duckdb"), duckdb.Options{Files: folder, MemoryLimit: scratchMemory})
 	if err != nil {
 		return nil, "", errors.Join(err, os.RemoveAll(folder))
 	}

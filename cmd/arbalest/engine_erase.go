@@ -46,6 +46,9 @@ func (e *engine) Erase(ctx context.Context, q eraseRequest, show func(progress))
 		if err := f.unloaded(ctx, s); err != nil {
 			return f.report, err
 		}
+		if err := f.unshown(ctx, s); err != nil {
+			return f.report, err
+		}
 	}
 	// Bodies are held against all ids.
 	if err := s.flush(ctx); err != nil {
@@ -297,6 +300,68 @@ func (f *finding) unloaded(ctx context.Context, s *sieve) error {
 		err = s.add(ctx, sifted{event: arbalest.EventName(l.Name), id: l.UnquoteID(), at: time.UnixMicro(l.Time).UTC()}, append([]byte{'{'}, l.Rest...))
 		if err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// unshown asks events of days that left their table and that no relation shows: they are
+// cold, or the warehouse does not read Parquet.
+func (f *finding) unshown(ctx context.Context, s *sieve) error {
+	tables, err := f.warehouse.Tables(ctx)
+	if err != nil {
+		return err
+	}
+	for _, t := range tables {
+		if len(f.eraseRequest.Events) > 0 && !slices.Contains(f.eraseRequest.Events, string(t.Event)) {
+			continue
+		}
+		from, err := f.relation(ctx, t.Name)
+		if err != nil {
+			return err
+		}
+		all := from != warehouse.Ident(f.database.Dialect().Cut(t.Name))
+		days, err := f.warehouse.Days(ctx, t.Name, load.EndHour)
+		if err != nil {
+			return err
+		}
+		for _, d := range days {
+			if d.Left == 0 || all && d.Warm.Key != "" {
+				continue
+			}
+			if err := f.day(ctx, s, t.Event, d.Day); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// day asks the events of a day that the store has.
+func (f *finding) day(ctx context.Context, s *sieve, event arbalest.EventName, day arbalest.Hour) error {
+	objects, err := f.lake.Day(ctx, event, day)
+	if err != nil {
+		return err
+	}
+	var lines []byte
+	for _, o := range objects {
+		lines, _, err = f.lake.AppendLines(ctx, lines[:0], o)
+		if errors.Is(err, arbalest.ErrUnknown) || errors.Is(err, arbalest.ErrCorrupt) || errors.Is(err, arbalest.ErrCold) {
+			f.report.Unread = append(f.report.Unread, o.Key)
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		for line := range bytes.Lines(lines) {
+			l, err := arbalest.ParseLine(line)
+			if err != nil {
+				continue // it is no event
+			}
+			err = s.add(ctx, sifted{event: event, id: l.UnquoteID(), at: time.UnixMicro(l.Time).UTC()}, append([]byte{'{'}, l.Rest...))
+			if err != nil {
+				return err
+			}
 		}
 	}
 	return nil

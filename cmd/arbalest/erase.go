@@ -126,7 +126,7 @@ func (r eraseReport) err() error {
 	case r.Left > 0:
 		return fmt.Errorf("%w: %s still meets the condition: they came meanwhile, or their tables are stalled (arbalest status): erase again", arbalest.ErrDiffers, plural(r.Left, "row"))
 	case len(r.Unread) > 0:
-		return fmt.Errorf("%w: %s cannot be read, and may have what is to be erased: see arbalest verify, restore or delete what is damaged, and erase again: %s", arbalest.ErrCorrupt, plural(int64(len(r.Unread)), "object"), r.Unread[0])
+		return fmt.Errorf("%w: %s cannot be read, and may have what is to be erased: arbalest restore thaws what is frozen, and arbalest verify tells of what is damaged: restore or delete that, and erase again: %s", arbalest.ErrCorrupt, plural(int64(len(r.Unread)), "object"), r.Unread[0])
 	}
 	return nil
 }
@@ -149,7 +149,7 @@ func (r eraseReport) print(out io.Writer, asJSON bool) error {
 		fmt.Fprintf(out, "  not looked at, as they have not the columns: %s\n", strings.Join(names, ", "))
 	}
 	if r.Unloaded > 0 {
-		fmt.Fprintf(out, "  that could not be loaded: %s\n", plural(r.Unloaded, "event"))
+		fmt.Fprintf(out, "  of which SQL shows no row: %s\n", plural(r.Unloaded, "event"))
 	}
 	if r.Opaque > 0 {
 		fmt.Fprintf(out, "  %s of rejected events could not be looked into: they are not JSON in the form of POST /v1/events (--text TEXT erases those with a text)\n", plural(r.Opaque, "body"))

@@ -166,6 +166,9 @@ func (e *engine) Restore(ctx context.Context, q restoreRequest, show func(progre
 			return r, err
 		}
 		r.Until = &until
+		if err := e.forgetWarm(ctx, table, from, to); err != nil {
+			return r, err
+		}
 	}
 	r.Seconds = time.Since(start).Seconds()
 	return r, nil

@@ -24,7 +24,7 @@ func (d *day) cool(ctx context.Context) error {
 	}
 	if d.dry {
 		d.report.Rows = d.Hot
-		d.report.Frozen, err = d.freeze(ctx, tiered)
+		d.report.Frozen, _, err = d.freeze(ctx, tiered, from)
 		d.add(d.report)
 		return err
 	}
@@ -44,8 +44,12 @@ func (d *day) cool(ctx context.Context) error {
 			return d.wait("events of it came meanwhile")
 		}
 	}
-	if d.report.Frozen, err = d.freeze(ctx, tiered); err != nil {
+	var all bool
+	if d.report.Frozen, all, err = d.freeze(ctx, tiered, from); err != nil {
 		return err
+	}
+	if !all {
+		return d.wait("not all of its events are loaded yet")
 	}
 	done := d.Exclusive()
 	defer done()
@@ -93,14 +97,21 @@ func (d *day) proveHot(ctx context.Context) (why string, err error) {
 }
 
 // freeze moves the objects of a day to the archive's class, those that are large
-// enough, and returns how many bytes they have.
-func (d *day) freeze(ctx context.Context, store blob.Tiered) (frozen int64, err error) {
+// enough, and returns how many bytes they have. What the warehouse has not loaded stays,
+// as it could not be loaded then; all says that there is nothing of that.
+func (d *day) freeze(ctx context.Context, store blob.Tiered, loaded load.Progress) (frozen int64, all bool, err error) {
+	all = true
 	var infos []blob.Info
 	for info, err := range store.List(ctx, lake.DayFolder(d.keep.Event, d.Day.Day), "") {
 		if err != nil {
-			return 0, fmt.Errorf("list a day's partitions: %w", err)
+			return 0, false, fmt.Errorf("list a day's partitions: %w", err)
 		}
-		if n, ok := lake.NameOf(info.Key); ok && n.Seq > 0 && info.Size >= blob.MinFrozen {
+		n, ok := lake.NameOf(info.Key)
+		switch {
+		case !ok || n.Seq == 0:
+		case n.Seq > loaded.Commit: // what was merged is of a commit after all that it has
+			all = false
+		case info.Size >= blob.MinFrozen:
 			infos = append(infos, info)
 		}
 	}
@@ -111,10 +122,10 @@ func (d *day) freeze(ctx context.Context, store blob.Tiered) (frozen int64, err 
 				continue // merged meanwhile, or in another class
 			}
 			if err != nil {
-				return frozen, err
+				return frozen, false, err
 			}
 		}
 		frozen += info.Size
 	}
-	return frozen, nil
+	return frozen, all, nil
 }

@@ -130,3 +130,31 @@ func TestCompactionPassesFrozenOver(t *testing.T) {
 		t.Errorf("%v: %+v", err, c)
 	}
 }
+
+// TestWhatIsNotLoadedIsNotFrozen has a commit of a day that goes cold wait to be loaded.
+func TestWhatIsNotLoadedIsNotFrozen(t *testing.T) {
+	w := newWorld(t, func(dir string) blob.Store {
+		below, err := blob.OpenDir(filepath.Join(dir, "store"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { below.Close() })
+		return blobtest.NewCold(below)
+	})
+	w.keep[0].Retention = Retention{Hot: 2, Cold: 4}
+	old := noon.AddDate(0, 0, -5)
+	w.send(occurrence{id: "first", at: old, properties: `{"t":"` + incompressible(300_000) + `"}`})
+	w.load()
+	w.send(occurrence{id: "second", at: old, properties: `{"u":"` + incompressible(300_000) + `"}`})
+	if r := w.pass(); len(r.Days) != 1 || r.Days[0].Action != Waits {
+		t.Fatalf("%+v", r)
+	}
+	w.load()
+	if p, err := w.w.Progress(t.Context()); err != nil || len(p.Stalled) > 0 {
+		t.Fatalf("%v: %+v", err, p)
+	}
+	if n, sum := w.pass().Sum(Cooled); n != 1 || sum.All != 2 {
+		t.Errorf("%d days with %d rows went cold", n, sum.All)
+	}
+	w.verified()
+}

@@ -276,7 +276,12 @@ func (p *pass) table(ctx context.Context, k Keep) error {
 		if err := p.gather(ctx, k.Table, days); err != nil {
 			return err
 		}
-		if err := p.showAll(ctx, k.Table); err != nil { // that it can be, before anything leaves
+		// That it can be, before anything leaves.
+		err := p.showAll(ctx, k.Table)
+		if errors.Is(err, arbalest.ErrUnknown) {
+			days, err = p.lost(ctx, k.Table, days)
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -469,6 +474,39 @@ func (p *pass) leaveForGood(ctx context.Context, k Keep, byDay map[arbalest.Hour
 		}
 	}
 	return nil
+}
+
+// lost makes days stale whose warm objects are not where the warehouse reads them, those
+// that are past no retention too.
+func (p *pass) lost(ctx context.Context, table string, days []load.Day) ([]load.Day, error) {
+	stores := p.warmStores()
+	there := map[arbalest.Key]int64{}
+	for info, err := range stores[len(stores)-1].List(ctx, WarmFolder(table), "") {
+		if err != nil {
+			return nil, fmt.Errorf("list warm objects: %w", err)
+		}
+		there[info.Key] = info.Size
+	}
+	all, err := p.Warehouse.Days(ctx, table, load.EndHour)
+	if err != nil {
+		return nil, err
+	}
+	at := map[arbalest.Hour]int{}
+	for i, d := range days {
+		at[d.Day] = i
+	}
+	for _, d := range all {
+		if d.Warm.Key == "" || there[d.Warm.Key] == d.Warm.Bytes {
+			continue
+		}
+		d.Stale = true
+		if i, ok := at[d.Day]; ok {
+			days[i] = d
+		} else {
+			days = append(days, d)
+		}
+	}
+	return days, nil
 }
 
 // stored adds to days of a table those that are past its retention for good and that

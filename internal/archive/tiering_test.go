@@ -540,3 +540,32 @@ func TestDaysGoForGood(t *testing.T) {
 		}
 	}
 }
+
+// TestLostWarmObjects has objects go and be cut short in a directory that the warehouse
+// reads: a pass makes them again, loading goes on meanwhile, and days of no retention any
+// more are not forgotten.
+func TestLostWarmObjects(t *testing.T) {
+	w := newWorld(t, nil)
+	w.some(seeded(t), 80)
+	w.load()
+	if n, _ := w.pass().Sum(Warmed); n != 4 {
+		t.Fatalf("%d days left", n)
+	}
+	w.settled()
+	w.keep[0].Hot = 100
+	keys := w.warm(w.store)
+	for i, damage := range []func(file string) error{os.Remove, func(file string) error { return os.Truncate(file, 40) }} {
+		if err := damage(filepath.Join(w.dir, "store", keys[i])); err != nil {
+			t.Fatal(err)
+		}
+		w.send(occurrence{id: fmt.Sprint("new", i), at: noon, properties: fmt.Sprintf(`{"new%d":1}`, i)}) // another column
+		w.load()
+		if p, err := w.w.Progress(t.Context()); err != nil || len(p.Stalled) > 0 {
+			t.Fatalf("%v: %+v", err, p)
+		}
+		if n, _ := w.pass().Sum(Remade); n == 0 {
+			t.Error("nothing was made again")
+		}
+		w.settled()
+	}
+}

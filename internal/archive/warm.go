@@ -143,6 +143,25 @@ func (t Tiering) warmStores() []blob.Store {
 	return []blob.Store{t.Store, t.Mirror}
 }
 
+// Sweep deletes the warm objects of a table's days, from one up to another, which is none
+// of them, that the warehouse does not name: of days that came back.
+func (t Tiering) Sweep(ctx context.Context, table string, from, to arbalest.Hour) error {
+	days, err := t.Warehouse.Days(ctx, table, to)
+	if err != nil {
+		return err
+	}
+	named := map[arbalest.Key]bool{}
+	for _, d := range days {
+		named[d.Warm.Key] = true
+	}
+	for day := load.DayOf(from); day < to; day += 24 {
+		if err := t.sweep(ctx, dayFolder(table, day), named); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // sweep deletes all warm objects in a folder that the warehouse does not name.
 func (t Tiering) sweep(ctx context.Context, folder arbalest.Key, named map[arbalest.Key]bool) error {
 	for _, store := range t.warmStores() {

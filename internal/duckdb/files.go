@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 
 	"arbalest"
+	"arbalest/internal/load"
 )
 
 // open finds the directories that SQL may use. DuckDB compares paths without links.
@@ -61,18 +63,21 @@ func (w *Warehouse) allowed() string {
 }
 
 // fileOf returns the path of a warm object in a directory. The error wraps
-// arbalest.ErrUnknown if it is not there, or there is no directory, and
+// arbalest.ErrUnknown if it is not there whole, or there is no directory, and
 // arbalest.ErrInvalid if its key is none of such an object.
-func fileOf(warm string, key arbalest.Key) (string, error) {
-	if !strings.HasPrefix(string(key), "_warm/") || !filepath.IsLocal(string(key)) || strings.ContainsAny(string(key), "*?[") {
+func fileOf(warm string, of load.Warm) (string, error) {
+	key := of.Key
+	if !strings.HasPrefix(string(key), "_warm/") || path.Clean(string(key)) != string(key) || strings.ContainsAny(string(key), "*?[") {
 		return "", fmt.Errorf("%w: %q is no key of a warm object", arbalest.ErrInvalid, key)
 	}
-	path := filepath.Join(warm, filepath.FromSlash(string(key)))
-	switch _, err := os.Stat(path); {
+	file := filepath.Join(warm, filepath.FromSlash(string(key)))
+	switch info, err := os.Stat(file); {
 	case warm == "", errors.Is(err, fs.ErrNotExist):
 		return "", fmt.Errorf("%w: warm object %s is not there", arbalest.ErrUnknown, key)
 	case err != nil:
 		return "", fmt.Errorf("%w: warm object %s: %w", arbalest.ErrUnavailable, key, err)
+	case info.Size() != of.Bytes:
+		return "", fmt.Errorf("%w: warm object %s has %d bytes, not %d", arbalest.ErrUnknown, key, info.Size(), of.Bytes)
 	}
-	return path, nil
+	return file, nil
 }

@@ -16,7 +16,7 @@ func (l *loading) remove(r load.Removal) error {
 	}
 	left, err := r.Remove(remover{l.tx}, from, l.tx.book, l.journal)
 	if err == nil && left {
-		err = l.tx.showAll(r.Table)
+		err = l.tx.showAgain(r.Table)
 	}
 	return err
 }

@@ -91,7 +91,7 @@ func (w *Warehouse) Days(ctx context.Context, table string, before arbalest.Hour
 func (w *Warehouse) Leave(ctx context.Context, d load.Departure) error {
 	span, err := d.Span()
 	if err == nil && w.warm != "" && d.Warm.Key != "" {
-		_, err = fileOf(w.warm, d.Warm.Key)
+		_, err = fileOf(w.warm, d.Warm)
 	}
 	if err != nil {
 		return err

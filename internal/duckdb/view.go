@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"arbalest"
+	"arbalest/internal/load"
 )
 
 // allSuffix is what the name of a view ends with that shows a table's rows and those
@@ -58,7 +59,16 @@ func (w *Warehouse) ShowAll(ctx context.Context, table string) error {
 	}
 	defer release()
 	w.known = nil
-	return w.transact(ctx, func(tx *transaction) error { return tx.showAll(table) })
+	return w.transact(ctx, func(tx *transaction) error {
+		if err := tx.showAll(table); err != nil {
+			return err
+		}
+		files, err := tx.warmFiles(table)
+		if err == nil && files == nil {
+			err = fmt.Errorf("%w: a warm object of table %s, without which %[2]s%s is not shown", arbalest.ErrUnknown, table, allSuffix)
+		}
+		return err
+	})
 }
 
 // showMoved makes views anew that show objects of another directory than Options.Warm:
@@ -181,15 +191,16 @@ func (tx *transaction) warmFiles(table string) ([]warmFile, error) {
 	err := tx.each(func(scan func(...any) error) error {
 		var f warmFile
 		var key string
-		if err := scan(&key, &f.columns, &f.stale); err != nil {
+		var bytes int64
+		if err := scan(&key, &bytes, &f.columns, &f.stale); err != nil {
 			return err
 		}
 		var err error
-		f.path, err = fileOf(tx.warm, arbalest.Key(key))
+		f.path, err = fileOf(tx.warm, load.Warm{Key: arbalest.Key(key), Bytes: bytes})
 		missing = missing || err != nil
 		files = append(files, f)
 		return nil
-	}, "SELECT warm_key, coalesce(warm_columns, ''), stale FROM arbalest.days WHERE table_name = ? AND warm_key IS NOT NULL ORDER BY 2, 3, day", table)
+	}, "SELECT warm_key, warm_bytes, coalesce(warm_columns, ''), stale FROM arbalest.days WHERE table_name = ? AND warm_key IS NOT NULL ORDER BY 2, 3, day", table)
 	if err != nil || missing {
 		return nil, err
 	}

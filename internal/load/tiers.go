@@ -42,7 +42,8 @@ type Tiers interface {
 	Froze(ctx context.Context, table string, day arbalest.Hour, at time.Time) error
 	// ShowAll makes the view <table>_all, where the warehouse can read Parquet of the
 	// store, or leaves it as it is; elsewhere it does nothing. The error wraps
-	// arbalest.ErrExists if something else has that name.
+	// arbalest.ErrExists if something else has that name, and arbalest.ErrUnknown if a
+	// warm object is not there: then there is no view.
 	ShowAll(ctx context.Context, table string) error
 }
 
