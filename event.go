@@ -78,6 +78,13 @@ func (e Event) Partition() Partition { return Partition{e.Name, HourOf(e.Time)} 
 // An Hour is a UTC hour of event time, counted from 1970-01-01T00.
 type Hour int64
 
+// FirstHour and EndHour are the first hour that an event can be of, and the one
+// after the last: times are of the years 1 to 9999.
+const (
+	FirstHour Hour = -719162 * 24
+	EndHour   Hour = 2932897 * 24
+)
+
 // HourOf returns the hour that t is in.
 func HourOf(t time.Time) Hour { return HourOfUnix(t.Unix()) }
 

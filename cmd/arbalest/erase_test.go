@@ -227,7 +227,7 @@ func TestEraseOfWhatLeft(t *testing.T) {
 	}
 	warm := func() load.Day {
 		t.Helper()
-		days, err := e.warehouse.Days(ctx, "order", load.EndHour)
+		days, err := e.warehouse.Days(ctx, "order", arbalest.EndHour)
 		if err != nil || len(days) != 1 || days[0].Warm.Key == "" {
 			t.Fatalf("%+v, %v", days, err)
 		}

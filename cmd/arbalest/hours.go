@@ -6,7 +6,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"arbalest"
-	"arbalest/internal/load"
 )
 
 // hours are whole hours of event time, from and to, exclusive, where they end: nil is
@@ -18,7 +17,7 @@ type hours struct {
 
 // span returns the hours' ends.
 func (h hours) span() (from, to arbalest.Hour) {
-	from, to = load.FirstHour, load.EndHour
+	from, to = arbalest.FirstHour, arbalest.EndHour
 	if h.From != nil {
 		from = *h.From
 	}

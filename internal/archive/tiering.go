@@ -179,7 +179,7 @@ func (t Tiering) Refresh(ctx context.Context, tables []Keep) (TieringReport, err
 		return r, err
 	}
 	for _, k := range stale {
-		days, err := t.Warehouse.Days(ctx, k.Table, load.EndHour)
+		days, err := t.Warehouse.Days(ctx, k.Table, arbalest.EndHour)
 		if err != nil {
 			return r, err
 		}

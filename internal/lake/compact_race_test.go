@@ -19,9 +19,16 @@ import (
 // is for.
 type interrupted struct {
 	blob.Store
-	get, list arbalest.Key
-	before    func()
-	done      atomic.Bool
+	get, list, create arbalest.Key
+	before            func()
+	done              atomic.Bool
+}
+
+func (s *interrupted) Create(ctx context.Context, key arbalest.Key, r io.ReadSeeker) error {
+	if key == s.create && s.done.CompareAndSwap(false, true) {
+		s.before()
+	}
+	return s.Store.Create(ctx, key, r)
 }
 
 func (s *interrupted) Get(ctx context.Context, key arbalest.Key, offset, length int64) (io.ReadCloser, error) {

@@ -65,13 +65,15 @@ func (l *Lake) Erase(ctx context.Context, e Erasure) (Erased, error) {
 		return Erased{}, fmt.Errorf("erase: %w", err)
 	}
 	w := erasing{
-		lake: l, Erasure: e, mac: hmac.New(sha256.New, secret), fresh: map[arbalest.Fingerprint]struct{}{}, whole: map[arbalest.EventDay]bool{}, wanted: map[arbalest.EventDay]bool{},
+		lake: l, Erasure: e, mac: hmac.New(sha256.New, secret), prints: map[arbalest.EventName][]arbalest.Fingerprint{}, fresh: map[arbalest.Fingerprint]struct{}{}, whole: map[arbalest.EventDay]bool{}, wanted: map[arbalest.EventDay]bool{},
 		scanned: map[arbalest.Key][]arbalest.Strike{}, unread: map[arbalest.Key]bool{}, commits: map[arbalest.Seq][]arbalest.Object{}, done: Erased{Events: map[arbalest.EventName]int64{}},
 	}
 	f := Forgotten{mac: w.mac}
 	for event, ids := range e.IDs {
 		for _, id := range ids {
-			w.fresh[f.fingerprint([]byte(event), id)] = struct{}{}
+			fp := f.fingerprint([]byte(event), id)
+			w.prints[event] = append(w.prints[event], fp)
+			w.fresh[fp] = struct{}{}
 		}
 	}
 	w.order()
@@ -96,8 +98,9 @@ type scrubber interface{ Scrub() }
 type erasing struct {
 	lake *Lake
 	Erasure
-	mac     hash.Hash                         // of fingerprints
-	fresh   map[arbalest.Fingerprint]struct{} // to be refused, which no commit says yet
+	mac     hash.Hash                                     // of fingerprints
+	prints  map[arbalest.EventName][]arbalest.Fingerprint // of IDs
+	fresh   map[arbalest.Fingerprint]struct{}             // to be refused, which no commit says yet
 	whole   map[arbalest.EventDay]bool
 	wanted  map[arbalest.EventDay]bool // all days
 	days    []arbalest.EventDay        // to look at
@@ -126,6 +129,7 @@ func (w *erasing) order() {
 		delete(beside, d)
 	}
 	for _, days := range []map[arbalest.EventDay]bool{beside, asked} {
+		maps.DeleteFunc(days, func(d arbalest.EventDay, _ bool) bool { return d.Day < arbalest.FirstHour || d.Day >= arbalest.EndHour })
 		maps.Copy(w.wanted, days)
 		w.days = append(w.days, slices.SortedFunc(maps.Keys(days), func(a, b arbalest.EventDay) int {
 			return cmp.Or(cmp.Compare(a.Day, b.Day), cmp.Compare(a.Event, b.Event))
@@ -160,7 +164,7 @@ func (w *erasing) pass(ctx context.Context) (more bool, err error) {
 		return false, err
 	}
 	plan = arbalest.Plan{Format: eraseFormat, Kind: arbalest.KindErase, Suffix: l.opts.suffix(), Erase: &arbalest.Erase{By: w.By, Why: w.Why}}
-	rest, err := w.gather(ctx, head, &plan)
+	rest, owed, err := w.gather(ctx, head, &plan)
 	if errors.Is(err, arbalest.ErrUnknown) { // of an object that was there: was it moved meanwhile?
 		if done, probeErr := l.exists(ctx, commitKey(head+1)); probeErr == nil && done {
 			return true, nil
@@ -171,7 +175,12 @@ func (w *erasing) pass(ctx context.Context) (more bool, err error) {
 	}
 	n := min(len(w.bodies), planObjects)
 	plan.Erase.Bodies = w.bodies[:n]
-	if len(plan.Erase.Rewrites)+len(plan.Erase.Fingerprints)+n == 0 {
+	if len(plan.Erase.Rewrites)+len(plan.Erase.Fingerprints)+n == 0 && !owed {
+		// Whoever planned meanwhile may have moved what was looked for from under it.
+		_, found, err := l.plan(ctx, head+1)
+		if err != nil || found {
+			return found, err
+		}
 		w.days = rest
 		return len(rest) > 0, nil
 	}
@@ -219,19 +228,21 @@ func (w *erasing) note(ctx context.Context, plan arbalest.Plan) error {
 }
 
 // gather looks through days until it has found as much as one plan takes on, and
-// returns those that are left.
-func (w *erasing) gather(ctx context.Context, head arbalest.Seq, plan *arbalest.Plan) (rest []arbalest.EventDay, err error) {
+// returns those that are left. A day is listed in the commit that ends it: what finds
+// events to erase by their rows finds those of a day until then. Days that no
+// commit has listed since its events are refused are owed one, whatever is found.
+func (w *erasing) gather(ctx context.Context, head arbalest.Seq, plan *arbalest.Plan) (rest []arbalest.EventDay, owed bool, err error) {
 	var newest arbalest.Seq
 	if head > 0 {
 		j, err := w.lake.journey(ctx, head)
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		newest = j.erasure
 	}
 	f, err := w.lake.Forgotten(ctx, newest)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	f.all, f.mac, f.more = &w.lake.erasures, w.mac, w.fresh
 	maps.DeleteFunc(w.fresh, func(fp arbalest.Fingerprint, _ struct{}) bool { return w.lake.erasures.has(fp, newest) })
@@ -242,11 +253,11 @@ func (w *erasing) gather(ctx context.Context, head arbalest.Seq, plan *arbalest.
 	slices.SortFunc(e.Fingerprints, func(a, b arbalest.Fingerprint) int { return bytes.Compare(a[:], b[:]) })
 	if len(e.Fingerprints) > maxFingerprints {
 		e.Fingerprints = e.Fingerprints[:maxFingerprints]
-		return w.days, nil // what is found before all are refused may come again
+		return w.days, false, nil // what is found before all are refused may come again
 	}
 	index, err := w.lake.merges(ctx)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	var lines, scanned int64
 	parts := map[arbalest.Key]int{}
@@ -255,33 +266,29 @@ func (w *erasing) gather(ctx context.Context, head arbalest.Seq, plan *arbalest.
 		d := rest[0]
 		all, err := w.dayOf(ctx, d, head, index[d])
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
-		hit := false
 		for _, c := range all {
 			if len(e.Rewrites) > 0 && (len(e.Rewrites) >= planObjects || lines+c.made.Bytes > w.lake.opts.CompactBytes) || scanned >= scanBytes {
-				if hit {
-					w.looked(e, d)
-				}
-				return rest, nil
+				return rest, owed, nil
 			}
 			strikes, read, err := w.scan(ctx, d, c, &f)
 			if err != nil {
-				return nil, err
+				return nil, false, err
 			}
 			scanned += read
 			if len(strikes) == 0 {
 				continue
 			}
-			hit = true
 			lines += c.made.Bytes
 			folder := c.key[:strings.LastIndexByte(string(c.key), '/')+1]
 			e.Rewrites = append(e.Rewrites, arbalest.Rewrite{Key: mergedKey(folder, head+1, parts[folder], plan.Suffix), From: c.key, Moves: c.moves, Strikes: strikes})
 			parts[folder]++
 		}
 		w.looked(e, d)
+		owed = owed || !w.whole[d] && !w.lake.erasures.listed(d, w.prints[d.Event])
 	}
-	return rest, nil
+	return rest, owed, nil
 }
 
 // looked notes that a day's rows are to be looked for.
@@ -611,7 +618,7 @@ func (w *erasing) strike() {
 }
 
 // eraseBodies rewrites an object of rejected events. One that is not there any more,
-// or damaged, is left: nothing can be said of what it has.
+// or damaged, is left: nothing can be said of what it has. Doing it twice is harmless.
 func (l *Lake) eraseBodies(ctx context.Context, s arbalest.Strike) error {
 	lines, err := l.appendPacked(ctx, nil, s.Key)
 	if errors.Is(err, arbalest.ErrUnknown) || errors.Is(err, arbalest.ErrCorrupt) {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -404,60 +403,6 @@ func TestInvariant6AnyNumberMayErase(t *testing.T) {
 			}
 		}
 	})
-}
-
-// TestEraseBeatsLateSorters has a sorter write its objects after all of it was sorted
-// by another, compacted and erased.
-func TestEraseBeatsLateSorters(t *testing.T) {
-	ctx := context.Background()
-	for _, compacted := range []bool{false, true} {
-		for _, dies := range []bool{false, true} {
-			store := blob.NewMemory()
-			others := openTest(t, store, Options{})
-			if _, err := others.NewWriter().AppendLines(ctx, append(lineOf("a", secretID, noon), lineOf("a", "b", noon)...)); err != nil {
-				t.Fatal(err)
-			}
-			slow := &late{Store: store, before: func() {
-				drain(t, others)
-				sortOne(t, others, "c", noon)
-				if compacted {
-					compactAll(t, others)
-				}
-				eraseAll(t, others, erasureOf(secretID))
-			}}
-			var dying blob.Store = slow
-			if dies {
-				dying = blobtest.StopAfter(slow, blobtest.Stop{Steps: 2}) // after the plan and the object
-			}
-			if _, err := openTest(t, dying, Options{}).Sort(ctx); (err != nil) != dies {
-				t.Fatal(err)
-			}
-			if keys := unwanted(t, store, secretID); (len(keys) > 0) != dies {
-				t.Errorf("compacted %v, dies %v: %q have what was erased", compacted, dies, keys)
-			}
-			eraseAll(t, openTest(t, store, Options{}), erasureOf(secretID))
-			if keys := unwanted(t, store, secretID); len(keys) > 0 {
-				t.Errorf("compacted %v, dies %v: %q have what was erased, at last", compacted, dies, keys)
-			}
-			if ids := contents(t, store); ids["b"] != 1 || ids["c"] != 1 || len(ids) != 2 {
-				t.Errorf("compacted %v, dies %v: %v", compacted, dies, ids)
-			}
-		}
-	}
-}
-
-// A late store calls before ahead of the first Put.
-type late struct {
-	blob.Store
-	before func()
-}
-
-func (s *late) Put(ctx context.Context, key arbalest.Key, r io.ReadSeeker) error {
-	if f := s.before; f != nil {
-		s.before = nil
-		f()
-	}
-	return s.Store.Put(ctx, key, r)
 }
 
 // TestErasePassesDamageOver says which objects it could not read, and erases in

@@ -53,6 +53,7 @@ type erasures struct {
 	secret []byte
 	known  arbalest.Seq
 	since  map[arbalest.Fingerprint]arbalest.Seq // the first that erased it
+	days   map[arbalest.EventDay]arbalest.Seq    // the last that listed it in Days
 }
 
 // Forgotten knows the events that were erased up to some commit. The zero Forgotten
@@ -89,6 +90,19 @@ func (e *erasures) has(fp arbalest.Fingerprint, upTo arbalest.Seq) bool {
 	defer e.mu.RUnlock()
 	seq, ok := e.since[fp]
 	return ok && seq <= upTo
+}
+
+// listed says whether a day was listed when events were refused, or since, all of
+// them.
+func (e *erasures) listed(d arbalest.EventDay, events []arbalest.Fingerprint) bool {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	for _, fp := range events {
+		if seq, ok := e.since[fp]; !ok || e.days[d] < seq {
+			return false
+		}
+	}
+	return true
 }
 
 // fingerprint is of HMAC-SHA-256 (RFC 2104), truncated: names have no byte 0.
@@ -131,13 +145,16 @@ func (l *Lake) Forgotten(ctx context.Context, seq arbalest.Seq) (Forgotten, erro
 		at = r.Erasure
 	}
 	if e.since == nil {
-		e.since = map[arbalest.Fingerprint]arbalest.Seq{}
+		e.since, e.days = map[arbalest.Fingerprint]arbalest.Seq{}, map[arbalest.EventDay]arbalest.Seq{}
 	}
 	for i := len(records) - 1; i >= 0; i-- {
 		for _, fp := range records[i].Fingerprints {
 			if _, ok := e.since[fp]; !ok {
 				e.since[fp] = records[i].Seq
 			}
+		}
+		for _, d := range records[i].Days {
+			e.days[d] = records[i].Seq
 		}
 		e.known = records[i].Seq
 	}

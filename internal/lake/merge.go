@@ -47,11 +47,7 @@ func (l *Lake) commitMoves(ctx context.Context, plan arbalest.Plan, m moves) err
 	commit := arbalest.Commit{Format: plan.Format, Seq: plan.Seq, Kind: plan.Kind, Time: plan.Created, Moves: movesKey(plan.Seq), Erasure: plan.Erasure}
 	first, err := l.createsJSON(ctx, commitKey(plan.Seq), commit)
 	if err == nil && !first {
-		made := make([]arbalest.Key, len(m.Merged))
-		for i := range m.Merged {
-			made[i] = m.Merged[i].Key
-		}
-		err = l.deleteMovedBefore(ctx, plan.Seq, made)
+		err = l.catchUp(ctx, plan.Seq, makes(plan))
 	}
 	if err != nil {
 		return err
@@ -113,6 +109,9 @@ func (l *Lake) merge(ctx context.Context, plan arbalest.Plan) (moves, error) {
 		})
 	}
 	if err := g.Wait(); err != nil {
+		if errors.Is(err, arbalest.ErrUnknown) { // another has done it
+			err = errors.Join(err, l.catchUp(ctx, plan.Seq, makes(plan)))
+		}
 		return moves{}, err
 	}
 	for i, one := range all {
@@ -123,6 +122,22 @@ func (l *Lake) merge(ctx context.Context, plan arbalest.Plan) (moves, error) {
 		}
 	}
 	return l.createMoves(ctx, m)
+}
+
+// makes returns the keys of what a compaction or an erasure writes.
+func makes(plan arbalest.Plan) (keys []arbalest.Key) {
+	for _, m := range plan.Merges {
+		keys = append(keys, m.Key)
+	}
+	if plan.Erase != nil {
+		for _, r := range plan.Erase.Rewrites {
+			keys = append(keys, r.Key)
+		}
+		for _, s := range plan.Erase.Bodies {
+			keys = append(keys, s.Key)
+		}
+	}
+	return keys
 }
 
 // stillPlanned returns nil unless the plan is done, whose objects are gone then:
@@ -241,9 +256,9 @@ func (l *Lake) deleteMoved(ctx context.Context, m moves) error {
 	return nil
 }
 
-// deleteMovedBefore deletes objects of a commit that were moved before this process
-// had written them.
-func (l *Lake) deleteMovedBefore(ctx context.Context, seq arbalest.Seq, written []arbalest.Key) error {
+// catchUp does to objects of a commit what later ones did before this process had
+// written them: it deletes those that were moved, and erases in rejected events.
+func (l *Lake) catchUp(ctx context.Context, seq arbalest.Seq, written []arbalest.Key) error {
 	keys, err := l.movesAfter(ctx, seq)
 	if err != nil || len(keys) == 0 {
 		return err
@@ -263,6 +278,20 @@ func (l *Lake) deleteMovedBefore(ctx context.Context, seq arbalest.Seq, written 
 					if err := l.deleteAll(ctx, []arbalest.Key{moved}); err != nil {
 						return err
 					}
+				}
+			}
+		}
+		plan, ok, err := l.plan(ctx, m.Seq)
+		if err != nil {
+			return err
+		}
+		if !ok || plan.Erase == nil {
+			continue
+		}
+		for _, s := range plan.Erase.Bodies {
+			if mine[s.Key] {
+				if err := l.eraseBodies(ctx, s); err != nil {
+					return err
 				}
 			}
 		}

@@ -185,7 +185,7 @@ func (l *Lake) finish(ctx context.Context, plan arbalest.Plan) (Sorted, error) {
 	for _, key := range plan.Segments {
 		err := s.take(ctx, key)
 		if errors.Is(err, arbalest.ErrUnknown) { // another has done it, or the store has lost the segment
-			err = errors.Join(err, l.deleteMovedBefore(ctx, plan.Seq, s.written()))
+			err = errors.Join(err, l.catchUp(ctx, plan.Seq, s.written()))
 		}
 		if err != nil {
 			return Sorted{}, fmt.Errorf("sort commit %d: %w", plan.Seq, err)
@@ -198,7 +198,7 @@ func (l *Lake) finish(ctx context.Context, plan arbalest.Plan) (Sorted, error) {
 	commit.Erased = listed(s.rejections.erased)
 	first, err := l.createsJSON(ctx, commitKey(plan.Seq), commit)
 	if err == nil && !first {
-		err = l.deleteMovedBefore(ctx, plan.Seq, s.written())
+		err = l.catchUp(ctx, plan.Seq, s.written())
 	}
 	if err != nil {
 		return Sorted{}, fmt.Errorf("sort commit %d: %w", plan.Seq, err)

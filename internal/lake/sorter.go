@@ -247,5 +247,5 @@ func (s *sorter) written() (keys []arbalest.Key) {
 	for _, o := range s.objects {
 		keys = append(keys, o.Key)
 	}
-	return keys
+	return append(keys, s.rejectedKeys...)
 }

@@ -84,10 +84,15 @@ func (l *Loader) removals(ctx context.Context, seq arbalest.Seq, wanted func(arb
 	return all, nil
 }
 
-func daySpan(day arbalest.Hour) Span { return Span{HourMicro(day), HourMicro(day + 24)} }
+// daySpan returns a day's times. One that is not of the years 1 to 9999 has none:
+// erasures have listed days beside the first.
+func daySpan(day arbalest.Hour) Span {
+	return Span{HourMicro(max(day, arbalest.FirstHour)), HourMicro(min(day+24, arbalest.EndHour))}
+}
 
-// joinSpans joins spans that follow each other.
+// joinSpans joins spans that follow each other, and leaves empty ones out.
 func joinSpans(spans []Span) (joined []Span) {
+	spans = slices.DeleteFunc(spans, func(s Span) bool { return s.From >= s.To })
 	slices.SortFunc(spans, func(a, b Span) int { return cmp.Compare(a.From, b.From) })
 	for _, s := range spans {
 		if n := len(joined); n > 0 && joined[n-1].To >= s.From {
@@ -184,11 +189,16 @@ func (r Removal) Remove(tx Remover, from string, book func(string) string, j *Jo
 	return len(days) > 0, nil
 }
 
-// within is a condition on event times.
+// within is a condition on event times. It names the last of a span, not the one
+// after it: that of the year 9999 has none that SQL can spell.
 func within(spans []Span) string {
+	if len(spans) == 0 {
+		return "FALSE"
+	}
 	parts := make([]string, len(spans))
+	spell := func(us int64) string { return time.UnixMicro(us).UTC().Format("2006-01-02 15:04:05.000000") }
 	for i, s := range spans {
-		parts[i] = fmt.Sprintf("event_time >= TIMESTAMP '%s' AND event_time < TIMESTAMP '%s'", time.UnixMicro(s.From).UTC().Format(time.DateTime), time.UnixMicro(s.To).UTC().Format(time.DateTime))
+		parts[i] = fmt.Sprintf("event_time BETWEEN TIMESTAMP '%s' AND TIMESTAMP '%s'", spell(s.From), spell(s.To-1))
 	}
 	return strings.Join(parts, " OR ")
 }

@@ -12,13 +12,6 @@ import (
 	"arbalest"
 )
 
-// FirstHour and EndHour are the first hour that an event can be of, and the one
-// after the last: times are of the years 1 to 9999.
-const (
-	FirstHour arbalest.Hour = -719162 * 24
-	EndHour   arbalest.Hour = 2932897 * 24
-)
-
 // reach is how many hours of event time around a part have rows that those of the
 // part may repeat (Sighting.Repeats).
 const reach = 24
@@ -44,7 +37,7 @@ func (p Part) Around() Part {
 	if p.IsAll() {
 		return p
 	}
-	return Part{From: max(FirstHour, p.From-reach), To: min(EndHour, p.To+reach)}
+	return Part{From: max(arbalest.FirstHour, p.From-reach), To: min(arbalest.EndHour, p.To+reach)}
 }
 
 // String says which hours the part is.
@@ -59,7 +52,7 @@ func (p Part) check(tables int) error {
 	switch {
 	case p.IsAll():
 		return nil
-	case p.From >= p.To || p.From < FirstHour || p.To > EndHour:
+	case p.From >= p.To || p.From < arbalest.FirstHour || p.To > arbalest.EndHour:
 		return fmt.Errorf("%w: rebuild hours %d to %d: they are none, or not of the years 1 to 9999", arbalest.ErrInvalid, p.From, p.To)
 	case p.Into != "" && tables != 1:
 		return fmt.Errorf("%w: rebuild %d tables into %s: name one", arbalest.ErrInvalid, tables, p.Into)

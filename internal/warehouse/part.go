@@ -147,7 +147,7 @@ func (s *PartSwap) table(table string, event arbalest.EventName, t arbalest.Tabl
 func (s *PartSwap) back(table string) error {
 	of, had := "table_name = "+Literal(table)+" AND ", false
 	around := s.Part
-	around.From = max(load.FirstHour, around.From-23)
+	around.From = max(arbalest.FirstHour, around.From-23)
 	err := s.Tx.Query(s.Ctx, "SELECT day FROM arbalest.days WHERE "+of+Within("day", around), func(v []any) error {
 		had = true
 		at, _ := v[0].(time.Time)

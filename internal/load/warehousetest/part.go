@@ -328,7 +328,7 @@ func testRebuildPartChain(s *suite) {
 		s.Error(err)
 	}
 	s.wantPartAnswers("of nothing", want)
-	for _, part := range []load.Part{{From: day, To: day, Into: "x"}, {From: day + 1, To: day}, {From: load.FirstHour - 1, To: day}, {From: day, To: load.EndHour + 1}, {From: day, To: day + 1, Into: "x"}} {
+	for _, part := range []load.Part{{From: day, To: day, Into: "x"}, {From: day + 1, To: day}, {From: arbalest.FirstHour - 1, To: day}, {From: day, To: arbalest.EndHour + 1}, {From: day, To: day + 1, Into: "x"}} {
 		if err := s.rebuildPart(l, s.w, opts, part, true, func() {}); !errors.Is(err, arbalest.ErrInvalid) {
 			s.Errorf("%+v: %v", part, err)
 		}
