@@ -321,7 +321,7 @@ func (f *finding) unshown(ctx context.Context, s *sieve) error {
 			return err
 		}
 		all := from != warehouse.Ident(f.database.Dialect().Cut(t.Name))
-		days, err := f.warehouse.Days(ctx, t.Name, load.EndHour)
+		days, err := f.warehouse.Days(ctx, t.Name, arbalest.EndHour)
 		if err != nil {
 			return err
 		}

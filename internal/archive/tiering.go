@@ -263,7 +263,7 @@ func (p *pass) table(ctx context.Context, k Keep) error {
 	}
 	end := before(p.now, youngest)
 	if p.whole {
-		end = load.EndHour
+		end = arbalest.EndHour
 	}
 	days, err := p.Warehouse.Days(ctx, k.Table, end)
 	if err == nil {
@@ -487,7 +487,7 @@ func (p *pass) lost(ctx context.Context, table string, days []load.Day) ([]load.
 		}
 		there[info.Key] = info.Size
 	}
-	all, err := p.Warehouse.Days(ctx, table, load.EndHour)
+	all, err := p.Warehouse.Days(ctx, table, arbalest.EndHour)
 	if err != nil {
 		return nil, err
 	}
