@@ -65,7 +65,7 @@ func metamorphicTime(t *testing.T) time.Duration {
 	if text == "" && testing.Short() {
 		return 10 * time.Second
 	}
-	d, err := time.ParseDuration(cmp.Or(text, "60s"))
+	d, err := time.ParseDuration(cmp.Or(text, "2m"))
 	if err != nil {
 		t.Fatal(err)
 	}
