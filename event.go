@@ -109,6 +109,9 @@ func HourOfMicro(us int64) Hour {
 // Time returns the hour's first instant.
 func (h Hour) Time() time.Time { return time.Unix(int64(h)*3600, 0).UTC() }
 
+// Day returns the first hour of the hour's UTC day.
+func (h Hour) Day() Hour { return h - (h%24+24)%24 }
+
 // String returns the hour as partitions spell it: "2015-08-18/06".
 func (h Hour) String() string { return h.Time().Format("2006-01-02/15") }
 

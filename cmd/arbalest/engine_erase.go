@@ -293,12 +293,7 @@ func (f *finding) unloaded(ctx context.Context, s *sieve) error {
 		if n < 1 || n > int64(len(lines)) {
 			continue
 		}
-		l, err := arbalest.ParseLine(lines[n-1])
-		if err != nil {
-			continue // it is no event
-		}
-		err = s.add(ctx, sifted{event: arbalest.EventName(l.Name), id: l.UnquoteID(), at: time.UnixMicro(l.Time).UTC()}, append([]byte{'{'}, l.Rest...))
-		if err != nil {
+		if err := s.line(ctx, lines[n-1]); err != nil {
 			return err
 		}
 	}
@@ -354,12 +349,7 @@ func (f *finding) day(ctx context.Context, s *sieve, event arbalest.EventName, d
 			return err
 		}
 		for line := range bytes.Lines(lines) {
-			l, err := arbalest.ParseLine(line)
-			if err != nil {
-				continue // it is no event
-			}
-			err = s.add(ctx, sifted{event: event, id: l.UnquoteID(), at: time.UnixMicro(l.Time).UTC()}, append([]byte{'{'}, l.Rest...))
-			if err != nil {
+			if err := s.line(ctx, line); err != nil {
 				return err
 			}
 		}
@@ -442,8 +432,8 @@ func bodyEvents(body []byte) func(yield func(bodyEvent, error) bool) {
 // sieveBytes is how many bytes of properties are asked the condition at a time.
 const sieveBytes = 8 << 20
 
-// A sifted event is one that no table has: of a rejected body, or one that could not be
-// loaded.
+// A sifted event is one that SQL shows no row of: of a rejected body, one that could not be
+// loaded, or of a day that left to where the warehouse does not read.
 type sifted struct {
 	ref   lake.Ref // of the body
 	event arbalest.EventName
@@ -472,6 +462,15 @@ func (s *sieve) add(ctx context.Context, e sifted, raw []byte) error {
 		return nil
 	}
 	return s.flush(ctx)
+}
+
+// line takes an event as it is stored. A line that is none is left out.
+func (s *sieve) line(ctx context.Context, line []byte) error {
+	l, err := arbalest.ParseLine(line)
+	if err != nil {
+		return nil
+	}
+	return s.add(ctx, sifted{event: arbalest.EventName(l.Name), id: l.UnquoteID(), at: time.UnixMicro(l.Time).UTC()}, append([]byte{'{'}, l.Rest...))
 }
 
 // flush asks what was taken.

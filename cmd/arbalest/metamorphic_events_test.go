@@ -50,7 +50,7 @@ func (f *fact) hour() arbalest.Hour { return arbalest.HourOf(f.at) }
 
 func (f *fact) day() arbalest.EventDay {
 	h := f.hour()
-	return arbalest.EventDay{Event: arbalest.EventName(f.event), Day: h - (h%24+24)%24}
+	return arbalest.EventDay{Event: arbalest.EventName(f.event), Day: h.Day()}
 }
 
 func (f *fact) hash() string { return fmt.Sprintf("%016x", xxh3.HashString(f.properties)) }

@@ -23,7 +23,6 @@ import (
 	"arbalest/internal/blob"
 	"arbalest/internal/capture"
 	"arbalest/internal/lake"
-	"arbalest/internal/load"
 )
 
 // TestMetamorphic does random operations on random places, in any order, some of
@@ -543,7 +542,7 @@ func (w *world) rebuild(r *rand.Rand) error {
 		// Days that left are made again as a whole, or not.
 		for _, h := range []*arbalest.Hour{q.hours.From, q.hours.To} {
 			if h != nil {
-				*h = load.DayOf(*h)
+				*h = (*h).Day()
 			}
 		}
 		if from, to := q.hours.From, q.hours.To; from != nil && to != nil && *from == *to {

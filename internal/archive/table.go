@@ -367,7 +367,7 @@ func (v *verification) pendingOf(ctx context.Context, event arbalest.EventName) 
 // has says whether a row is of what was erased.
 func (p *pending) has(r load.Row) bool {
 	h := arbalest.HourOfMicro(r.Time)
-	return p.whole[h-(h%24+24)%24] || p.forgotten.HasID([]byte(p.event), r.ID)
+	return p.whole[h.Day()] || p.forgotten.HasID([]byte(p.event), r.ID)
 }
 
 // unloaded visits the load errors of events that are not in the table.

@@ -29,7 +29,7 @@ type Retention struct {
 // before returns the first hour of the first day that is younger than some days.
 func before(now time.Time, days int) arbalest.Hour {
 	h := arbalest.HourOf(now) - arbalest.Hour(days)*24
-	return h - (h%24+24)%24
+	return h.Day()
 }
 
 // A Keep is a table and its retention.
@@ -528,7 +528,7 @@ func (p *pass) stored(ctx context.Context, k Keep, days []load.Day) ([]load.Day,
 		if ok && n.Hour >= end {
 			break
 		}
-		if day := load.DayOf(n.Hour); ok && n.Seq > 0 && !known[day] {
+		if day := n.Hour.Day(); ok && n.Seq > 0 && !known[day] {
 			known[day] = true
 			days = append(days, load.Day{Day: day})
 		}

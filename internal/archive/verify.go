@@ -6,8 +6,8 @@
 // then checked too.
 //
 // Tiering makes the days of events that are past their retention leave their table,
-// once it is proved that the store has them, and Restore brings days back
-// (decision 27). It stores the rows that left as Parquet:
+// once it is proved that the store has them (decision 27), and Thaw makes what is
+// frozen readable, so that days can come back by a rebuild. It stores the rows that left as Parquet:
 //
 //	_warm/<table>/day=<yyyy-MM-dd>/<identities>-<columns>.parquet   the rows of that day
 //

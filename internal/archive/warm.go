@@ -154,7 +154,7 @@ func (t Tiering) Sweep(ctx context.Context, table string, from, to arbalest.Hour
 	for _, d := range days {
 		named[d.Warm.Key] = true
 	}
-	for day := load.DayOf(from); day < to; day += 24 {
+	for day := from.Day(); day < to; day += 24 {
 		if err := t.sweep(ctx, dayFolder(table, day), named); err != nil {
 			return err
 		}

@@ -44,7 +44,7 @@ func within(s load.Span) string {
 
 // Days implements load.Tiers. Row groups without rows of those days are not read.
 func (w *Warehouse) Days(ctx context.Context, table string, before arbalest.Hour) ([]load.Day, error) {
-	end := load.HourMicro(load.DayOf(before))
+	end := load.HourMicro(before.Day())
 	hot := map[arbalest.Hour]int64{}
 	err := w.read(ctx, fmt.Sprintf(`SELECT epoch_us(date_trunc('day', event_time)::TIMESTAMP), count(*) FROM %s WHERE event_time < make_timestamp(%d) GROUP BY 1`, tableName(table), end), func(s *stream) error {
 		day, _ := s.integer(0)
@@ -203,7 +203,7 @@ func (w *Warehouse) Froze(ctx context.Context, table string, day arbalest.Hour, 
 		if !at.IsZero() {
 			frozen = fmt.Sprintf("make_timestamp(%d)", at.UnixMicro())
 		}
-		n, err := tx.count("UPDATE arbalest.days SET frozen_at = "+frozen+" WHERE table_name = ? AND day = make_timestamp(?)", table, load.HourMicro(load.DayOf(day)))
+		n, err := tx.count("UPDATE arbalest.days SET frozen_at = "+frozen+" WHERE table_name = ? AND day = make_timestamp(?)", table, load.HourMicro(day.Day()))
 		if err == nil && n == 0 {
 			err = fmt.Errorf("%w: no rows of %s have left the table %s", arbalest.ErrUnknown, day.Time().Format(time.DateOnly), table)
 		}

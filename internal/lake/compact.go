@@ -242,7 +242,7 @@ type eventDay struct {
 func (c *compaction) choose(seq arbalest.Seq, closed arbalest.Hour, opts Options) (plan arbalest.Plan, more bool) {
 	days := map[eventDay][]arbalest.Object{}
 	for _, o := range c.open {
-		d := eventDay{o.Event, firstOfDay(o.Hour)}
+		d := eventDay{o.Event, o.Hour.Day()}
 		days[d] = append(days[d], o)
 	}
 	order := make([]eventDay, 0, len(days))
@@ -339,8 +339,6 @@ func cut(objects []arbalest.Object, target int64) (runs [][]arbalest.Object) {
 	}
 	return runs
 }
-
-func firstOfDay(h arbalest.Hour) arbalest.Hour { return h - (h%24+24)%24 }
 
 // takeTurn waits until no other sorts or compacts in this process, who would do
 // the same work twice.

@@ -16,7 +16,7 @@ import (
 // DayFolder is what the keys of all objects begin with that may have an event's
 // events of a UTC day, which is given by any hour of it.
 func DayFolder(event arbalest.EventName, day arbalest.Hour) arbalest.Key {
-	prefix := arbalest.Partition{Event: event, Hour: firstOfDay(day)}.Prefix()
+	prefix := arbalest.Partition{Event: event, Hour: day.Day()}.Prefix()
 	return prefix[:len(prefix)-len("00/")]
 }
 
@@ -29,7 +29,7 @@ func DayFolder(event arbalest.EventName, day arbalest.Hour) arbalest.Key {
 // It costs a listing of the day's folder, a request for each commit that its objects
 // name, and for their moves, and those of Head.
 func (l *Lake) Day(ctx context.Context, event arbalest.EventName, day arbalest.Hour) ([]arbalest.Object, error) {
-	d := daily{lake: l, event: event, folder: DayFolder(event, day), first: firstOfDay(day), later: map[arbalest.Seq]bool{}, objects: map[arbalest.Key]arbalest.Object{}}
+	d := daily{lake: l, event: event, folder: DayFolder(event, day), first: day.Day(), later: map[arbalest.Seq]bool{}, objects: map[arbalest.Key]arbalest.Object{}}
 	var err error
 	if d.head, err = l.Head(ctx); err != nil {
 		return nil, err
@@ -168,7 +168,7 @@ type page struct {
 }
 
 func (p *page) add(event arbalest.EventName, hour arbalest.Hour, o arbalest.Object) {
-	day := arbalest.EventDay{Event: event, Day: firstOfDay(hour)}
+	day := arbalest.EventDay{Event: event, Day: hour.Day()}
 	p.days[day] = append(p.days[day], o)
 	p.n++
 }

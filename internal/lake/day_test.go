@@ -25,7 +25,7 @@ func isDay(t *testing.T, l *Lake, event arbalest.EventName, day arbalest.Hour) {
 	}
 	var want []arbalest.Object
 	for _, o := range objects(t, l) {
-		if o.Event == event && firstOfDay(o.Hour) == firstOfDay(day) {
+		if o.Event == event && o.Hour.Day() == day.Day() {
 			want = append(want, o)
 		}
 	}

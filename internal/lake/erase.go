@@ -116,13 +116,13 @@ type erasing struct {
 func (w *erasing) order() {
 	asked, beside := map[arbalest.EventDay]bool{}, map[arbalest.EventDay]bool{}
 	for _, d := range w.Days {
-		d.Day = firstOfDay(d.Day)
+		d.Day = d.Day.Day()
 		asked[d] = true
 		beside[arbalest.EventDay{Event: d.Event, Day: d.Day - 24}] = true
 		beside[arbalest.EventDay{Event: d.Event, Day: d.Day + 24}] = true
 	}
 	for _, d := range w.Whole {
-		d.Day = firstOfDay(d.Day)
+		d.Day = d.Day.Day()
 		asked[d], w.whole[d] = true, true
 	}
 	for d := range asked {
@@ -321,7 +321,7 @@ func (l *Lake) merges(ctx context.Context) (map[arbalest.EventDay]*dayMoves, err
 		if !ok {
 			continue
 		}
-		d := arbalest.EventDay{Event: n.Event, Day: firstOfDay(n.Hour)}
+		d := arbalest.EventDay{Event: n.Event, Day: n.Hour.Day()}
 		if days[d] == nil {
 			days[d] = &dayMoves{map[arbalest.Key]bool{}, map[arbalest.Key]candidate{}}
 		}
@@ -340,8 +340,7 @@ type dayMoves struct {
 // dayOf lists the objects of a day that the log up to head knows. Those that were
 // moved and are there all the same, or again, are deleted.
 func (w *erasing) dayOf(ctx context.Context, d arbalest.EventDay, head arbalest.Seq, moved *dayMoves) (all []candidate, err error) {
-	prefix := arbalest.Partition{Event: d.Event, Hour: d.Day}.Prefix()
-	prefix = prefix[:len(prefix)-len("00/")]
+	prefix := DayFolder(d.Event, d.Day)
 	if moved == nil {
 		moved = &dayMoves{}
 	}
@@ -389,7 +388,7 @@ func (w *erasing) commit(ctx context.Context, seq arbalest.Seq) (objects []arbal
 		if c.Kind == arbalest.KindSort {
 			objects = []arbalest.Object{}
 			for _, o := range c.Objects {
-				if w.wanted[arbalest.EventDay{Event: o.Event, Day: firstOfDay(o.Hour)}] {
+				if w.wanted[arbalest.EventDay{Event: o.Event, Day: o.Hour.Day()}] {
 					objects = append(objects, o)
 				}
 			}

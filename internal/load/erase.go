@@ -177,7 +177,7 @@ func (r Removal) Remove(tx Remover, from string, book func(string) string, j *Jo
 	days := map[arbalest.Hour]int64{}
 	for h, n := range archived {
 		loaded[h] += n
-		days[DayOf(h)] += n
+		days[h.Day()] += n
 	}
 	for _, d := range slices.Sorted(maps.Keys(days)) {
 		err := tx.Change(fmt.Sprintf("UPDATE %s SET left_rows = left_rows - %d, stale = TRUE WHERE table_name = $1 AND day = TIMESTAMP '%s'", book("days"), days[d], d.Time().Format(time.DateTime)), r.Table)

@@ -83,7 +83,7 @@ const dayHours = 24
 // Span returns the times of a departure's day. The error wraps arbalest.ErrInvalid
 // if it is not given by its first hour.
 func (d Departure) Span() (Span, error) {
-	if d.Day != DayOf(d.Day) {
+	if d.Day != d.Day.Day() {
 		return Span{}, fmt.Errorf("%w: rows leave by UTC days, and %s is not the first hour of one", arbalest.ErrInvalid, d.Day)
 	}
 	return Span{HourMicro(d.Day), HourMicro(d.Day + dayHours)}, nil
@@ -105,9 +105,6 @@ func (d Departure) IsDone(now Day) (bool, error) {
 	return false, fmt.Errorf("%w: the table %s has %d rows of %s, and %d have left it: not %d and %d, as was proved", arbalest.ErrExists,
 		d.Table, now.Hot, d.Day.Time().Format(time.DateOnly), now.Left, d.Hot, d.Left)
 }
-
-// DayOf returns the first hour of an hour's UTC day.
-func DayOf(h arbalest.Hour) arbalest.Hour { return h - ((h%dayHours)+dayHours)%dayHours }
 
 // A Hold says until when days of a table are not to leave it: those that have hours
 // of From up to To, which is none of them.

@@ -67,7 +67,7 @@ func (w *Warehouse) loaded(token string, left map[string]bool) {
 
 // Days implements load.Tiers. Rows of those days are found as those of an hour are.
 func (w *Warehouse) Days(ctx context.Context, table string, before arbalest.Hour) ([]load.Day, error) {
-	end := timeOf(load.HourMicro(load.DayOf(before)) - 1)
+	end := timeOf(load.HourMicro(before.Day()) - 1)
 	hot := map[arbalest.Hour]int64{}
 	err := w.read(ctx, fmt.Sprintf("SELECT date_trunc('day', event_time), count(*) FROM %s WHERE event_time <= $1 GROUP BY 1", Qualified(eventSchema, w.db.Dialect().Cut(table))), func(v []any) error {
 		day, _ := v[0].(time.Time)
@@ -234,7 +234,7 @@ func (w *Warehouse) Hold(ctx context.Context, table string, from, to arbalest.Ho
 // Froze implements load.Tiers.
 func (w *Warehouse) Froze(ctx context.Context, table string, day arbalest.Hour, at time.Time) error {
 	return w.change(ctx, func(l *loading) error {
-		first := load.DayOf(day)
+		first := day.Day()
 		known := false
 		err := l.tx.Query(ctx, "SELECT day FROM arbalest.days WHERE table_name = $1 AND day = $2", func([]any) error {
 			known = true
