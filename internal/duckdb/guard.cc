@@ -167,6 +167,7 @@ int guest_fetch(guest *g, const duckdb_result *result, void **chunk) {
 // jemalloc, of 5.x.
 extern "C" {
 void *duckdb_je_mallocx(size_t size, int flags);
+size_t duckdb_je_nallocx(size_t size, int flags);
 void *duckdb_je_rallocx(void *p, size_t size, int flags);
 void duckdb_je_dallocx(void *p, int flags);
 int duckdb_je_mallctl(const char *name, void *old, size_t *old_size, void *value, size_t size);
@@ -200,6 +201,7 @@ struct stretch : extent_hooks {
 	int flags; // of mallocx: the arena, and no thread's cache, which is the thread's whomever it works for
 
 	bool make(char *at);
+	void reserve(size_t size);
 	void *take(size_t size) { return duckdb_je_mallocx(size > 0 ? size : 1, flags); }
 };
 
@@ -247,15 +249,38 @@ bool join(extent_hooks *, void *, size_t, void *, size_t, bool, unsigned) { retu
 
 bool stretch::make(char *at) {
 	begin = at;
-	bound = spare_bytes; // for the arena's own
+	bound = spare_bytes;
 	extent_hooks *h = this;
 	*h = {extend, keep, nullptr, nullptr, nullptr, nullptr, purge, part, join};
+	// What the arena keeps of its pieces is taken elsewhere: without memory for it, it
+	// loses the pieces.
+	struct {
+		extent_hooks *hooks;
+		bool own_too;
+	} config = {h, false};
 	size_t n = sizeof arena;
-	if (duckdb_je_mallctl("arenas.create", &arena, &n, &h, sizeof h) != 0) {
+	if (duckdb_je_mallctl("experimental.arenas_create_ext", &arena, &n, &config, sizeof config) != 0) {
 		return false;
 	}
 	flags = (int)((arena + 1) << 20) | 1 << 8; // MALLOCX_ARENA(arena) | MALLOCX_TCACHE_NONE
 	return true;
+}
+
+// pad is what jemalloc adds to a large block.
+const size_t pad = 64 << 10;
+
+// reserve takes a piece of about that size, and gives it back. What an arena gets
+// piece by piece it never joins: of small blocks it asks for pieces that double with
+// time, and there would be none for a large block when those are free again. Nothing
+// is in memory by it.
+void stretch::reserve(size_t size) {
+	size_t most = size;
+	while (duckdb_je_nallocx(size, flags) > most) {
+		size -= size / 16;
+	}
+	if (void *p = take(size)) {
+		duckdb_je_dallocx(p, flags);
+	}
 }
 
 bool redirect();
@@ -377,11 +402,17 @@ bool redirect() {
 bool guard_grow(int64_t bytes) {
 	static std::mutex lock;
 	static int64_t total = 0;
+	static bool reserved = false;
 	std::call_once(made, make);
 	std::lock_guard<std::mutex> locked(lock);
 	total += bytes;
 	size_t most = length > 0 ? length - spare_bytes : 0;
-	regular.bound = (size_t)total < most ? (size_t)total : most;
+	size_t bound = (size_t)total + pad;
+	regular.bound = bound < most ? bound : most;
+	if (!reserved && length > 0) {
+		reserved = true; // once: a piece stays, whoever closes
+		regular.reserve((size_t)total);
+	}
 	return length > 0;
 }
 
@@ -389,11 +420,6 @@ bool guard_room(int64_t bytes) {
 	std::call_once(made, make);
 	room += bytes;
 	return length > 0;
-}
-
-void guard_bytes(int64_t *most, int64_t *peak) {
-	*most = (int64_t)regular.bound.load();
-	*peak = (int64_t)regular.used.load();
 }
 
 void guard_purge(void) {
@@ -529,7 +555,6 @@ void operator delete(void *p, size_t) noexcept { operator delete(p); }
 
 bool guard_grow(int64_t) { return false; }
 bool guard_room(int64_t) { return false; }
-void guard_bytes(int64_t *most, int64_t *peak) { *most = *peak = 0; }
 void guard_purge(void) {}
 
 #endif

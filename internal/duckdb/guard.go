@@ -147,14 +147,6 @@ func makeRoom(bytes int64) bool { return bool(C.guard_room(C.int64_t(bytes))) }
 // have a guard they have no bound but DuckDB's limit.
 func grant(bytes int64) { C.guard_grow(C.int64_t(bytes)) }
 
-// guestBytes returns the most bytes that guests may have, 0 if there is no
-// guard, and have had.
-func guestBytes() (bound, peak int64) {
-	var b, p C.int64_t
-	C.guard_bytes(&b, &p)
-	return int64(b), int64(p)
-}
-
 // rawOf returns DuckDB's connection.
 func rawOf(conn *sql.Conn) (raw mapping.Connection, err error) {
 	err = conn.Raw(func(c any) error {

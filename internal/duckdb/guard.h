@@ -20,9 +20,6 @@ bool guard_grow(int64_t bytes);
 // limit. It returns false where there is no guard.
 bool guard_room(int64_t bytes);
 
-// guard_bytes returns the most bytes that guests may have, and have had.
-void guard_bytes(int64_t *bound, int64_t *peak);
-
 // guard_purge gives memory that guests have freed back to the system.
 void guard_purge(void);
 

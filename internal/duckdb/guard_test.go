@@ -108,10 +108,10 @@ func TestGuardInChild(t *testing.T) {
 	}
 	running.Wait()
 	mustQuery(t, w, "SELECT 1")
-	bound, had := guestBytes()
-	fmt.Printf("peak %d MiB, guests had %d of %d MiB\n", statusMiB(t, "VmHWM:"), had>>20, bound>>20)
-	if had > bound {
-		t.Errorf("guests had %d bytes, more than %d", had, bound)
+	fmt.Printf("peak %d MiB\n", statusMiB(t, "VmHWM:"))
+	// What was taken in pieces can be had whole again.
+	if got := mustQuery(t, w, "SELECT length(repeat('x', 60000000))"); got[0][0] != "60000000" {
+		t.Errorf("a large text: %v", got)
 	}
 }
 
