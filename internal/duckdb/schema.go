@@ -62,9 +62,9 @@ func (l *loading) evolve(tb *load.TableBatch) (existed bool, err error) {
 	}
 	have, existed := l.catalog.columns[table]
 	if !existed {
-		return false, l.create(&tb.Table)
+		return false, l.create(tb)
 	}
-	changed, err := l.addColumns(table, have, tb.Table.AllColumns())
+	changed, err := l.addColumns(tb, have)
 	if err != nil {
 		return true, err
 	}
@@ -93,9 +93,10 @@ const (
 )
 
 // addColumns adds the columns that a table has not, and says whether there were any.
-func (l *loading) addColumns(table string, have map[string]arbalest.Type, columns []arbalest.Column) (bool, error) {
+func (l *loading) addColumns(tb *load.TableBatch, have map[string]arbalest.Type) (bool, error) {
+	table := tb.Table.Name
 	var added []arbalest.Column
-	for _, c := range columns {
+	for _, c := range tb.Table.AllColumns() {
 		if _, ok := have[c.Name]; !ok {
 			added = append(added, c)
 			have[c.Name] = stored(c.Type)
@@ -108,7 +109,7 @@ func (l *loading) addColumns(table string, have map[string]arbalest.Type, column
 			return false, err
 		}
 		if rows <= smallTable {
-			return true, l.copyWith(table, added)
+			return true, l.copyWith(tb, added)
 		}
 	}
 	for _, c := range added {
@@ -120,14 +121,31 @@ func (l *loading) addColumns(table string, have map[string]arbalest.Type, column
 }
 
 // copyWith replaces a table by a copy with more columns at its end.
-func (l *loading) copyWith(table string, added []arbalest.Column) error {
+func (l *loading) copyWith(tb *load.TableBatch, added []arbalest.Column) error {
 	const name = "_wider" // no event's table begins with "_"
-	list := make([]string, len(added))
-	for i, c := range added {
-		list[i] = fmt.Sprintf("NULL::%s AS %s", sqlType(c.Type), ident(c.Name))
+	table := tb.Table.Name
+	var list, defs []string
+	compression := compressions(tb)
+	add := func(column, kind string) {
+		list = append(list, ident(column))
+		defs = append(defs, definition(column, kind, compression))
+	}
+	err := l.tx.each(func(scan func(...any) error) error {
+		var column, kind string
+		err := scan(&column, &kind)
+		add(column, kind)
+		return err
+	}, "SELECT column_name, data_type FROM duckdb_columns() WHERE database_name = current_database() AND schema_name = 'main' AND table_name = ? ORDER BY column_index", table)
+	if err != nil {
+		return fmt.Errorf("read columns: %w", err)
+	}
+	all := strings.Join(list, ", ")
+	for _, c := range added {
+		add(c.Name, sqlType(c.Type))
 	}
 	for _, statement := range []string{
-		fmt.Sprintf("CREATE TABLE %s AS SELECT *, %s FROM %s", tableName(name), strings.Join(list, ", "), tableName(table)),
+		fmt.Sprintf("CREATE TABLE %s (%s)", tableName(name), strings.Join(defs, ", ")),
+		fmt.Sprintf("INSERT INTO %s (%s) SELECT %s FROM %s", tableName(name), all, all, tableName(table)),
 		"DROP TABLE " + tableName(table),
 		fmt.Sprintf("ALTER TABLE %s RENAME TO %s", tableName(name), ident(table)),
 	} {
@@ -138,22 +156,28 @@ func (l *loading) copyWith(table string, added []arbalest.Column) error {
 	return nil
 }
 
+// definition is a column's in CREATE TABLE.
+func definition(name, kind string, compression map[string]string) string {
+	def := ident(name) + " " + kind
+	if by := compression[name]; by != "" {
+		def += " USING COMPRESSION " + by
+	}
+	return def
+}
+
 // create makes a table. Properties go before the columns: those that are added
 // later can only go to the end, and a rebuilt table must come out the same.
-func (l *loading) create(t *arbalest.Table) error {
+func (l *loading) create(tb *load.TableBatch) error {
+	t := &tb.Table
 	columns := t.AllColumns()
 	if fixed := len(arbalest.SystemColumns); !t.Declared {
 		columns = slices.Insert(columns[:len(columns)-1], fixed, arbalest.PropertiesColumn)
 	}
 	defs := make([]string, len(columns))
 	have := map[string]arbalest.Type{}
+	compression := compressions(tb)
 	for i, c := range columns {
-		defs[i] = ident(c.Name) + " " + sqlType(c.Type)
-		if i == load.IDColumn || i == load.HashColumn {
-			// Every value is another: looking for a dictionary costs a tenth of a
-			// load (measured) and finds none.
-			defs[i] += " USING COMPRESSION uncompressed"
-		}
+		defs[i] = definition(c.Name, sqlType(c.Type), compression)
 		have[c.Name] = stored(c.Type)
 	}
 	if err := l.tx.exec(fmt.Sprintf("CREATE TABLE %s (%s)", tableName(t.Name), strings.Join(defs, ", "))); err != nil {
