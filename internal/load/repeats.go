@@ -3,6 +3,8 @@ package load
 import (
 	"math/bits"
 	"math/rand/v2"
+	"slices"
+	"sync"
 
 	"github.com/zeebo/xxh3"
 
@@ -45,28 +47,48 @@ type repeats struct {
 	slots []uint64
 }
 
+// repeatsPool has the memory of some: what is new to the process costs twice the
+// time that it is looked at for.
+var repeatsPool = sync.Pool{New: func() any { return new(repeats) }}
+
 // FindRepeats fills in IDs, Keep, ByReceipt and Repeats by the rule of
 // Warehouse.Load.
 func FindRepeats(b TableBatch) TableBatch {
-	rows := int32(0)
-	first := make([]int32, len(b.Chunks))
-	for i, c := range b.Chunks {
-		first[i] = rows
-		rows += int32(c.Rows)
-	}
-	b.IDs, b.Keep, b.ByReceipt, b.Repeats = make([][]uint64, len(b.Chunks)), nil, nil, nil
-	r := repeats{batch: b, first: first, seen: make([]sighting, 0, rows), slots: make([]uint64, 1<<bits.Len(uint(2*rows)))}
+	r := repeatsPool.Get().(*repeats)
+	r.begin(b)
 	for i, c := range b.Chunks {
 		ids := make([]uint64, c.Rows)
 		for row := range ids {
 			ids[row] = HashID(Text(&c.Columns[IDColumn], row))
 		}
-		b.IDs[i] = ids
+		r.batch.IDs[i] = ids
 		for row, hash := range ids {
 			r.look(int32(i), int32(row), c, hash)
 		}
 	}
-	return r.batch
+	b, r.batch = r.batch, TableBatch{}
+	repeatsPool.Put(r)
+	return b
+}
+
+// begin prepares for a batch.
+func (r *repeats) begin(b TableBatch) {
+	rows := 0
+	r.first = r.first[:0]
+	for _, c := range b.Chunks {
+		r.first = append(r.first, int32(rows))
+		rows += c.Rows
+	}
+	r.batch = b
+	r.batch.IDs, r.batch.Keep, r.batch.ByReceipt, r.batch.Repeats = make([][]uint64, len(b.Chunks)), nil, nil, nil
+	r.seen = slices.Grow(r.seen[:0], rows)
+	slots := 1 << bits.Len(uint(2*rows))
+	if slots > cap(r.slots) {
+		r.slots = make([]uint64, slots)
+		return
+	}
+	r.slots = r.slots[:slots]
+	clear(r.slots)
 }
 
 // slot returns the place of a hash among the slots: its tag's own, or a free one.
