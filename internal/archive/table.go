@@ -306,13 +306,13 @@ func (c *comparison) row(x *expectation, r load.Row) {
 	if r.Left {
 		where = "among what left the table"
 	}
-	h := c.hour(hour)
-	first := x.first[id]
-	if first == 0 && c.pending.has(r) {
+	i := x.find(r)
+	if i < 0 && c.pending.has(r) {
 		return
 	}
+	h := c.hour(hour)
 	h.Rows++
-	if i := x.find(r); i >= 0 {
+	if i >= 0 {
 		e := &x.events[i]
 		h.RowIDs += sumOf(r.ID, e.time, e.hash)
 		if e.rows++; e.rows > 1 {
@@ -321,6 +321,7 @@ func (c *comparison) row(x *expectation, r load.Row) {
 		return
 	}
 	h.RowIDs += sumOf(r.ID, r.Time, xxh3.HashString(r.Hash))
+	first := x.first[id]
 	if first == 0 {
 		c.differs(Extra, hour, r.ID, fmt.Sprintf("event %s is %s and not in the store", r.ID, where))
 		return

@@ -204,6 +204,41 @@ func TestVerifyRepeatsOfErased(t *testing.T) {
 	}
 }
 
+// TestVerifyErasedElsewhere erases the whole day of one of two events with the same id:
+// before the warehouse comes to that its row is no difference, and none other hides.
+func TestVerifyErasedElsewhere(t *testing.T) {
+	l, err := lake.Open(blob.NewMemory(), lake.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lines []byte
+	s := &shelf{progress: load.Progress{Cursor: load.Cursor{Commit: 1}}}
+	for _, at := range []time.Time{noon, noon.Add(48 * time.Hour)} {
+		e := arbalest.Event{ID: "x", Name: "a", Time: at, Received: at.Add(time.Hour), Hash: xxh3.HashString("{}"), Properties: []byte("{}")}
+		lines = arbalest.AppendLine(lines, e)
+		r := rowOf("x", "{}")
+		r.Time, r.Received = at.UnixMicro(), e.Received.UnixMicro()
+		s.rows = append(s.rows, r)
+		s.books = append(s.books, load.Book{Event: "a", Hour: arbalest.HourOf(at), Counts: load.Counts{Stored: 1, Loaded: 1}})
+	}
+	if _, err := l.NewWriter().AppendLines(t.Context(), lines); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Sort(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Erase(t.Context(), lake.Erasure{Whole: []arbalest.EventDay{{Event: "a", Day: arbalest.HourOf(noon)}}}); err != nil {
+		t.Fatal(err)
+	}
+	if r := verify(t, l, s, 0); r.Err() != nil {
+		t.Errorf("%v: %+v", r.Err(), r.Findings)
+	}
+	s.rows[1].Hash = "00000000000000ff"
+	if r := verify(t, l, s, 0); r.Found[Changed] != 1 {
+		t.Errorf("a changed row: %+v", r.Findings)
+	}
+}
+
 // TestVerifyErased verifies before a warehouse comes to an erasure and after, of the
 // objects of commits and of compactions.
 func TestVerifyErased(t *testing.T) {
