@@ -112,8 +112,8 @@ type timing struct {
 
 // load measures loading the same files by Arbalest, which checks every value,
 // leaves repeats out and keeps books, and by read_json, which does neither: into
-// the same table, and, with less to do, into one of the declared columns only,
-// without id, time and hash.
+// the same table, as DuckDB stores it by itself and as Arbalest has it stored, and,
+// with less to do, into one of the declared columns only, without id, time and hash.
 func (b bench) load(ctx context.Context) error {
 	for _, plain := range []bool{true, false} {
 		l, dir, _, err := b.lakeOf(ctx, plain)
@@ -128,8 +128,11 @@ func (b bench) load(ctx context.Context) error {
 		}
 		ways := []*timing{
 			{name: "arbalest", run: func(n int) (float64, error) { return b.loadOurs(ctx, l, file("ours", n)) }},
-			{name: "read_json, same table", run: func(n int) (float64, error) { return b.loadTheirs(ctx, dir, file("theirs", n), plain, false) }},
-			{name: "read_json, 8 columns only", run: func(n int) (float64, error) { return b.loadTheirs(ctx, dir, file("less", n), plain, true) }},
+			{name: "read_json, same table", run: func(n int) (float64, error) { return b.loadTheirs(ctx, dir, file("theirs", n), plain, sameTable) }},
+			{name: "read_json, same storage", run: func(n int) (float64, error) {
+				return b.loadTheirs(ctx, dir, file("stored", n), plain, sameStorage)
+			}},
+			{name: "read_json, 8 columns only", run: func(n int) (float64, error) { return b.loadTheirs(ctx, dir, file("less", n), plain, declaredOnly) }},
 		}
 		for round := range b.rounds {
 			for _, w := range ways {
@@ -181,12 +184,24 @@ func (b bench) loadOurs(ctx context.Context, l *lake.Lake, file string) (rate fl
 	return float64(loaded) / time.Since(start).Seconds(), nil
 }
 
-func (b bench) loadTheirs(ctx context.Context, dir, file string, plain, only bool) (rate float64, err error) {
+// What read_json loads into.
+const (
+	sameTable    = iota
+	sameStorage  // as Arbalest's is: of DuckDB's format 1.4, with its compressions
+	declaredOnly // without id, time and hash
+)
+
+// compressed is what Arbalest compresses the table's texts by (duckdb's compressions).
+var compressed = map[string]string{"event_id": "uncompressed", "event_hash": "uncompressed", "user_id": "zstd", "email": "zstd", "session": "zstd"}
+
+func (b bench) loadTheirs(ctx context.Context, dir, file string, plain bool, into int) (rate float64, err error) {
 	defer removeAll(file)
-	db, err := sql.Open("duckdb", file)
+	db, err := sql.Open("duckdb", "")
 	if err != nil {
 		return 0, err
 	}
+	defer db.Close()
+	attach := "ATTACH '" + file + "' AS w"
 	read, names := []string{}, []string{"event_id VARCHAR", "event_time TIMESTAMP", "received_at TIMESTAMP", "event_hash VARCHAR"}
 	selected := "_event.id, _event.time, _event.received, _event.hash"
 	for _, c := range orders.Columns {
@@ -195,8 +210,16 @@ func (b bench) loadTheirs(ctx context.Context, dir, file string, plain, only boo
 		selected += ", " + c.Name
 	}
 	read = append(read, `_event: 'STRUCT(id VARCHAR, "time" TIMESTAMP, received TIMESTAMP, hash VARCHAR)'`)
-	if only {
+	switch into {
+	case declaredOnly:
 		names, selected = names[4:], "* EXCLUDE (_event)"
+	case sameStorage:
+		attach += " (STORAGE_VERSION 'v1.4.0')"
+		for i, def := range names {
+			if name, _, _ := strings.Cut(def, " "); compressed[name] != "" {
+				names[i] += " USING COMPRESSION " + compressed[name]
+			}
+		}
 	}
 	glob := filepath.Join(dir, "bench.order", "*", "*", "*.ndjson")
 	if !plain {
@@ -204,20 +227,19 @@ func (b bench) loadTheirs(ctx context.Context, dir, file string, plain, only boo
 	}
 	start := time.Now()
 	for _, statement := range []string{
-		"CREATE TABLE bench_order (" + strings.Join(names, ", ") + ")",
-		fmt.Sprintf("INSERT INTO bench_order SELECT %s FROM read_json('%s', format = 'newline_delimited', columns = {%s})", selected, glob, strings.Join(read, ", ")),
+		attach,
+		"CREATE TABLE w.bench_order (" + strings.Join(names, ", ") + ")",
+		fmt.Sprintf("INSERT INTO w.bench_order SELECT %s FROM read_json('%s', format = 'newline_delimited', columns = {%s})", selected, glob, strings.Join(read, ", ")),
 	} {
 		if _, err := db.ExecContext(ctx, statement); err != nil {
-			db.Close()
 			return 0, err
 		}
 	}
 	var rows int64
-	if err := db.QueryRowContext(ctx, "SELECT count(*) FROM bench_order").Scan(&rows); err != nil || rows != int64(b.rows) {
-		db.Close()
+	if err := db.QueryRowContext(ctx, "SELECT count(*) FROM w.bench_order").Scan(&rows); err != nil || rows != int64(b.rows) {
 		return 0, fmt.Errorf("read_json gave %d of %d rows: %w", rows, b.rows, err)
 	}
-	if err := db.Close(); err != nil {
+	if _, err := db.ExecContext(ctx, "DETACH w"); err != nil { // with its checkpoint
 		return 0, err
 	}
 	return float64(rows) / time.Since(start).Seconds(), nil

@@ -275,6 +275,10 @@ func TestInvariant1DraftPowerLoss(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer d.Close()
+	cuts := 12
+	if testing.Short() {
+		cuts = 3
+	}
 	for round := range 4 { // the later ones over what the earlier left
 		f := begin(t, d, fmt.Sprint("l/", round))
 		file := filepath.Join(at, f.slot.path)
@@ -290,7 +294,7 @@ func TestInvariant1DraftPowerLoss(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for range 12 {
+			for range cuts {
 				left := bytes.Clone(before)
 				for block := 0; block < len(left); block += draftBlock {
 					if rng.IntN(2) == 0 {

@@ -141,7 +141,11 @@ func TestGuardLeavesLoadsAlone(t *testing.T) {
 		})
 	}
 	random := rand.New(rand.NewPCG(1, 2))
-	const step, steps = 20_000, 15
+	const step = 20_000
+	steps := 15
+	if testing.Short() {
+		steps = 5
+	}
 	for i := range steps {
 		commit := arbalest.Seq(i + 1)
 		mustLoad(t, w, commit, benchBatch(benchTable(), commit, i*step, step, time.Second, random))
