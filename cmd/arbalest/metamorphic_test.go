@@ -537,6 +537,11 @@ func (w *world) rebuild(r *rand.Rand) error {
 		to := from + arbalest.Hour(1+r.IntN(48))
 		q.hours = []hours{{&from, &to}, {&from, nil}, {nil, &to}}[r.IntN(3)]
 	}
+	if q.Diff { // what was erased and is not loaded yet would be in the old table only
+		if err := w.sync(); err != nil {
+			return err
+		}
+	}
 	report, err := w.engine.Rebuild(w.ctx, q, func(progress) {})
 	if errors.Is(err, arbalest.ErrInvalid) && (q.hours.From != nil || q.hours.To != nil) {
 		// Days that left are made again as a whole, or not.
