@@ -59,7 +59,7 @@ check: tools
 	@dirty=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$dirty" ] || { echo "not gofmt-ed: $$dirty"; exit 1; }
 	$(GO) vet ./...
 	$(GO) tool staticcheck ./...
-	$(GO) test -race -short -shuffle=on -p 3 -timeout 20m $$($(GO) list ./... | grep -v -e /e2e -e /bench/cost)   # short: fewer rounds of the same, as all of them ran in make test; three packages at once, as many of them wait; e2e runs the built program, which is not raced; the model of cost takes six minutes
+	$(GO) test -race -short -shuffle=on -timeout 20m $$($(GO) list ./... | grep -v -e /e2e -e /bench/cost)   # short: fewer rounds of the same, as all of them ran in make test; e2e runs the built program, which is not raced; the model of cost takes six minutes
 
 # Every decoder, for FUZZTIME each; FUZZIN are the folders. CI fuzzes all of them for a short while.
 FUZZIN ?= .
