@@ -162,31 +162,38 @@ func TestVerifyFinds(t *testing.T) {
 	}
 }
 
+// erasedAtNoon is a lake that has lines, in one commit, of which the next erases those of
+// noon's day.
+func erasedAtNoon(t *testing.T, lines []byte) *lake.Lake {
+	t.Helper()
+	l, err := lake.Open(blob.NewMemory(), lake.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.NewWriter().AppendLines(t.Context(), lines); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Sort(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Erase(t.Context(), lake.Erasure{Whole: []arbalest.EventDay{{Event: "a", Day: arbalest.HourOf(noon)}}}); err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
 // TestVerifyRepeatsOfErased erases the whole day of an event that another, whose time is
 // that of its receipt, was left out for: it may be in the table or not, and another must
 // be.
 func TestVerifyRepeatsOfErased(t *testing.T) {
 	for _, there := range []bool{false, true} {
-		store := blob.NewMemory()
-		l, err := lake.Open(store, lake.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
 		var lines []byte
 		late := noon.Add(20 * time.Hour)
 		for _, e := range []arbalest.Event{{ID: "x", Time: noon, Received: noon.Add(time.Hour)}, {ID: "x", Time: late, Received: late}, {ID: "y", Time: late, Received: late.Add(time.Hour)}} {
 			e.Name, e.Hash, e.Properties = "a", xxh3.HashString("{}"), []byte("{}")
 			lines = arbalest.AppendLine(lines, e)
 		}
-		if _, err := l.NewWriter().AppendLines(t.Context(), lines); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := l.Sort(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := l.Erase(t.Context(), lake.Erasure{Whole: []arbalest.EventDay{{Event: "a", Day: arbalest.HourOf(noon)}}}); err != nil {
-			t.Fatal(err)
-		}
+		l := erasedAtNoon(t, lines)
 		x, y := rowOf("x", "{}"), rowOf("y", "{}")
 		x.Time, x.Received, y.Time, y.Received = late.UnixMicro(), late.UnixMicro(), late.UnixMicro(), late.Add(time.Hour).UnixMicro()
 		s := &shelf{progress: load.Progress{Cursor: load.Cursor{Commit: 2}}, rows: []load.Row{y}}
@@ -207,10 +214,6 @@ func TestVerifyRepeatsOfErased(t *testing.T) {
 // TestVerifyErasedElsewhere erases the whole day of one of two events with the same id:
 // before the warehouse comes to that its row is no difference, and none other hides.
 func TestVerifyErasedElsewhere(t *testing.T) {
-	l, err := lake.Open(blob.NewMemory(), lake.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
 	var lines []byte
 	s := &shelf{progress: load.Progress{Cursor: load.Cursor{Commit: 1}}}
 	for _, at := range []time.Time{noon, noon.Add(48 * time.Hour)} {
@@ -221,15 +224,7 @@ func TestVerifyErasedElsewhere(t *testing.T) {
 		s.rows = append(s.rows, r)
 		s.books = append(s.books, load.Book{Event: "a", Hour: arbalest.HourOf(at), Counts: load.Counts{Stored: 1, Loaded: 1}})
 	}
-	if _, err := l.NewWriter().AppendLines(t.Context(), lines); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := l.Sort(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := l.Erase(t.Context(), lake.Erasure{Whole: []arbalest.EventDay{{Event: "a", Day: arbalest.HourOf(noon)}}}); err != nil {
-		t.Fatal(err)
-	}
+	l := erasedAtNoon(t, lines)
 	if r := verify(t, l, s, 0); r.Err() != nil {
 		t.Errorf("%v: %+v", r.Err(), r.Findings)
 	}
