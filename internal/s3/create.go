@@ -40,7 +40,7 @@ func (s *Store) Create(ctx context.Context, key arbalest.Key, r io.ReadSeeker) e
 }
 
 // create tries once; again says that it met another and may be tried again. Its
-// errors are the SDK's, or arbalest.ErrExists.
+// errors are putObject's, or arbalest.ErrExists.
 func (s *Store) create(ctx context.Context, full string, r io.ReadSeeker, token string) (again bool, err error) {
 	body, size, err := newBody(r)
 	if err != nil {

@@ -72,6 +72,8 @@ func (s *Store) explain(ctx context.Context, err error) error {
 		return fmt.Errorf("read body: %w", ours.error)
 	case ctx.Err() != nil:
 		return ctx.Err()
+	case errors.Is(err, errNotKept):
+		return fmt.Errorf("%w: %w: retry, and tell who keeps %s", arbalest.ErrUnavailable, err, s.server())
 	}
 	m, known := meanings[code(err)]
 	if !known {

@@ -54,6 +54,8 @@ func TestWritesThroughFaults(t *testing.T) {
 		{name: "Forbidden", size: small, faults: []Fault{{Method: "PUT", Status: 403, Code: "AccessDenied"}}, create: fs.ErrPermission, left: "none"},
 		{name: "BucketGone", size: small, faults: []Fault{{Method: "PUT", Status: 404, Code: "NoSuchBucket"}}, create: arbalest.ErrUnavailable, left: "none"},
 		{name: "OtherRegion", size: small, faults: []Fault{{Method: "PUT", Status: 301, Code: "PermanentRedirect"}}, create: arbalest.ErrInvalid, left: "none"},
+		{name: "NotKept", size: small, faults: []Fault{{Method: "PUT", Status: 200, Server: "VERSITYGW", Times: 2}}, left: "ours"},
+		{name: "NeverKept", size: small, faults: []Fault{{Method: "PUT", Status: 200, Server: "VERSITYGW", Times: -1}}, create: arbalest.ErrUnavailable, left: "none"},
 
 		{name: "Parts", size: large, faults: []Fault{{Method: "PUT", Query: "partNumber", Times: 2}, {Method: "POST", Query: "uploads"}, {Method: "PUT", Query: "partNumber", Nth: 4, Kind: LostReply}}, left: "ours"},
 		{name: "PartsExist", size: large, there: true, create: arbalest.ErrExists, left: "theirs"},
@@ -100,6 +102,17 @@ func TestWritesThroughFaults(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Who is told that its object was created, while a rival's is there, has lost.
+func TestCreateNotKept(t *testing.T) {
+	s, plain, _ := faulty(t, Fake(t), Fault{Method: "PUT", Status: 200, Server: "VERSITYGW"})
+	if err := plain.Put(t.Context(), "a/k", strings.NewReader("theirs")); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Create(t.Context(), "a/k", strings.NewReader("ours")); !errors.Is(err, arbalest.ErrExists) {
+		t.Error(err)
 	}
 }
 

@@ -2,11 +2,15 @@ package s3
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	sdk "github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/smithy-go/middleware"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"arbalest"
 )
@@ -35,15 +39,44 @@ func (s *Store) Put(ctx context.Context, key arbalest.Key, r io.ReadSeeker) erro
 }
 
 // putObject writes an object with one request. Unless the token is "", it does
-// so only if there is none, and marks it. Its errors are the SDK's.
+// so only if there is none, and marks it. Its errors are the SDK's, or errNotKept.
 func (s *Store) putObject(ctx context.Context, full string, body body, size int64, token string) error {
 	in := &sdk.PutObjectInput{Bucket: &s.bucket, Key: &full, Body: body, ContentLength: &size}
 	if token != "" {
 		in.IfNoneMatch = aws.String("*")
 		in.Metadata = map[string]string{mark: token}
 	}
-	_, err := s.client.PutObject(ctx, in)
-	return err
+	for attempt := 0; ; attempt++ {
+		out, err := s.client.PutObject(ctx, in)
+		if err != nil || !fromVersitygw(out.ResultMetadata) {
+			return err
+		}
+		switch there, ours, err := s.whose(ctx, full, token); {
+		case err != nil || there && (ours || token == ""):
+			return err
+		case attempt+1 >= s.opts.Attempts:
+			return errNotKept
+		}
+		if err := wait(ctx, pause(attempt, s.opts.MaxBackoff)); err != nil {
+			return err
+		}
+		if _, err := body.Seek(0, io.SeekStart); err != nil {
+			return bodyError{err}
+		}
+	}
+}
+
+// errNotKept is that of a server which takes an object and does not have it.
+var errNotKept = errors.New("the server answered 200, and has not the object")
+
+// fromVersitygw says whether that server answered. While others empty and fill a
+// folder, the one for file systems may answer 200 to PutObject and have written
+// nothing (1.8.0: a parent that appears and is gone again is taken for the object),
+// so that there a write is looked at. What Put finds there may be another's, which
+// came after it: while an object stays, so does its folder.
+func fromVersitygw(answer middleware.Metadata) bool {
+	raw, ok := awsmiddleware.GetRawResponse(answer).(*smithyhttp.Response)
+	return ok && raw.Header.Get("Server") == "VERSITYGW"
 }
 
 // Delete implements blob.Store.

@@ -36,6 +36,7 @@ type Fault struct {
 	Kind   Kind
 	Status int    // of Status. Defaults to 503.
 	Code   string // S3's, of Status. Defaults to SlowDown.
+	Server string // who answers Status, as it names itself. Defaults to nobody.
 	After  int64  // bytes of Cut.
 	Then   func() // of Done.
 }
@@ -119,7 +120,7 @@ func (f *Fault) answer(r *http.Request) *http.Response {
 	body := "<Error><Code>" + code + "</Code><Message>injected</Message></Error>"
 	return &http.Response{
 		StatusCode: status, Status: http.StatusText(status), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Request: r,
-		Header: http.Header{"Content-Type": {"application/xml"}}, ContentLength: int64(len(body)), Body: io.NopCloser(bytes.NewBufferString(body)),
+		Header: http.Header{"Content-Type": {"application/xml"}, "Server": {f.Server}}, ContentLength: int64(len(body)), Body: io.NopCloser(bytes.NewBufferString(body)),
 	}
 }
 
