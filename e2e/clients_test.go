@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -41,6 +42,7 @@ func TestInvariant2PublishedClients(t *testing.T) {
 		{"CloudEvents in Go", goClient("cloudevents", "/v1/events"), cloudRow, cloudTables},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel() // clients wait long before they send again
 			dir := t.TempDir()
 			s := serve(t, dir)
 			p := failing(t, s.url)
@@ -147,6 +149,9 @@ func javaScript(script, path string) func(*testing.T, string) *exec.Cmd {
 	}
 }
 
+// installing is held while npm installs.
+var installing sync.Mutex
+
 // npm installs the packages that a folder's package-lock.json names.
 func npm(t *testing.T, folder string) {
 	t.Helper()
@@ -155,6 +160,8 @@ func npm(t *testing.T, folder string) {
 			absent(t, "what runs in Node needs %s: %v", tool, err)
 		}
 	}
+	installing.Lock()
+	defer installing.Unlock()
 	if upToDate(filepath.Join(folder, "node_modules", ".package-lock.json"), filepath.Join(folder, "package-lock.json")) {
 		return
 	}

@@ -68,7 +68,7 @@ func TestOpenInChild(t *testing.T) {
 // child makes a command that runs one test of this binary.
 func child(t *testing.T, test string, env ...string) *exec.Cmd {
 	c := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+test+"$")
-	c.Env = append(os.Environ(), env...)
+	c.Env = append(append(os.Environ(), "TMPDIR="+t.TempDir()), env...) // what a killed one leaves goes with the test
 	return c
 }
 
