@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 	"unsafe"
 
 	duck "github.com/duckdb/duckdb-go/v2"
@@ -34,6 +35,8 @@ const (
 	// strings are compressed by DICT_FSST, which loads 1.4 times as fast as
 	// what the default, 0.10, allows.
 	storageVersion = "v1.4.0"
+	// lastWait is how long Close waits for results that others have open.
+	lastWait = 10 * time.Second
 )
 
 // A Warehouse is an open database. Its methods may be called at once.
@@ -166,8 +169,9 @@ func (w *Warehouse) openError(err error) error {
 	return fmt.Errorf("open warehouse %s: %w", w.path, storageError(err))
 }
 
-// Close waits for the batch that is being loaded, writes the write-ahead log
-// into the file, and closes it. Closing twice is once.
+// Close waits for the batch that is being loaded, and up to 10 s for what is asked,
+// writes the write-ahead log into the file, and closes it. A result that is still
+// open then keeps DuckDB on the file, which stays locked. Closing twice is once.
 func (w *Warehouse) Close() error {
 	w.closing.Do(func() {
 		w.writing <- struct{}{} // never given back: nothing can be loaded any more
@@ -190,7 +194,24 @@ func (w *Warehouse) stop() error {
 	grant(-w.granted)
 	makeRoom(-w.room)
 	w.granted, w.room = 0, 0
-	return errors.Join(append(errs, w.lock.release())...)
+	if w.left() {
+		errs = append(errs, w.lock.release())
+	}
+	return errors.Join(errs...)
+}
+
+// left waits up to lastWait until all connections are closed, with the last of which
+// DuckDB leaves the file. A pool that is closed leaves those to who uses them.
+func (w *Warehouse) left() bool {
+	if w.db == nil {
+		return true
+	}
+	for end := time.Now().Add(lastWait); w.db.Stats().OpenConnections > 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			return false
+		}
+	}
+	return true
 }
 
 // Path returns the file's absolute path; it is empty in memory.

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"arbalest"
 )
@@ -79,6 +80,34 @@ func TestOpenWhatIsNoDatabase(t *testing.T) {
 	}
 	if _, err := Open(t.Context(), path, Options{}); !errors.Is(err, arbalest.ErrCorrupt) {
 		t.Errorf("open: %v", err)
+	}
+}
+
+// While a result is open DuckDB is on the file, and no other Warehouse gets it.
+func TestCloseWaitsForResults(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "w.duckdb")
+	w := mustOpen(t, path, Options{})
+	r, err := w.Query(t.Context(), "SELECT 1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed := make(chan error)
+	go func() { closed <- w.Close() }()
+	time.Sleep(100 * time.Millisecond)
+	if _, err := Open(t.Context(), path, Options{}); !errors.Is(err, arbalest.ErrInUse) {
+		t.Errorf("opened beside: %v", err)
+	}
+	select {
+	case err := <-closed:
+		t.Errorf("closed with a result open: %v", err)
+	default:
+	}
+	r.Close()
+	if err := <-closed; err != nil {
+		t.Error(err)
+	}
+	if err := mustOpen(t, path, Options{}).Close(); err != nil {
+		t.Error(err)
 	}
 }
 

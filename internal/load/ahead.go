@@ -24,10 +24,11 @@ type failedTable struct {
 
 // ahead begins to decode what follows a batch while the warehouse loads it: the
 // one uses what the other leaves of the cores. It is the only goroutine that
-// outlives a call of Once; taken waits for it.
+// outlives a call of Once, unless that fails; taken waits for it.
 func (l *Loader) ahead(ctx context.Context, next Progress) {
+	ctx, stop := context.WithCancel(ctx)
 	to := make(chan decoded, 1)
-	l.next = to
+	l.next, l.stopNext = to, stop
 	split, until := l.split, l.until
 	go func() { to <- l.decodeFrom(ctx, next, until, split) }()
 }
@@ -35,14 +36,34 @@ func (l *Loader) ahead(ctx context.Context, next Progress) {
 // taken returns what follows prev: what was decoded ahead, if it is that, else
 // it decodes now. An error ahead may be of that time only.
 func (l *Loader) taken(ctx context.Context, prev Progress) decoded {
-	if l.next != nil {
-		d := <-l.next
-		l.next = nil
+	if d, ok := l.await(); ok {
 		if d.err == nil && d.from.Cursor == prev.Cursor && maps.EqualFunc(d.from.Stalled, prev.Stalled, func(a, b Stall) bool { return a.Event == b.Event }) {
 			return d
 		}
+		d.release()
 	}
 	return l.decodeFrom(ctx, prev, l.until, l.split)
+}
+
+// await returns what was decoded ahead, if anything was, when that is done.
+func (l *Loader) await() (d decoded, ok bool) {
+	if l.next == nil {
+		return decoded{}, false
+	}
+	d = <-l.next
+	l.stopNext()
+	l.next = nil
+	return d, true
+}
+
+// halt ends what is being decoded ahead, and waits for its end.
+func (l *Loader) halt() {
+	if l.next != nil {
+		l.stopNext()
+	}
+	if d, ok := l.await(); ok {
+		d.release()
+	}
 }
 
 // decodeFrom decodes the batch that follows prev, up to a place in the log (the zero

@@ -78,6 +78,7 @@ type Loader struct {
 	tried     map[string]time.Time // stalled tables, when last
 	split     int64                // batches are this much smaller: the last was too much
 	next      chan decoded         // what is being decoded ahead; nil if nothing is
+	stopNext  context.CancelFunc   // of next
 	buffers   buffers
 
 	// Of a Rebuild's loader:
@@ -169,8 +170,13 @@ const maxSplit = 1 << 16
 // Once loads one batch: of a stalled table that is due, else of what follows
 // the cursor. Call it until its result is Idle to load all there is. With
 // nothing new it asks the warehouse for its cursor and the store for one
-// object.
-func (l *Loader) Once(ctx context.Context) (Result, error) {
+// object. When it has failed, nothing of it goes on.
+func (l *Loader) Once(ctx context.Context) (_ Result, err error) {
+	defer func() {
+		if err != nil {
+			l.halt()
+		}
+	}()
 	for {
 		prev, err := l.into.Progress(ctx)
 		if err != nil {

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -409,6 +411,57 @@ func TestInvariant6TwoLoaders(t *testing.T) {
 	}
 	if got, want := ask(t, w, books), "1000|1000|0|810|190|0|0|0"; got != want {
 		t.Errorf("books %s, want %s", got, want)
+	}
+}
+
+// lingering is a store in which the second commit's partition is read for as long as
+// somebody waits for it, and a while longer.
+type lingering struct {
+	blob.Store
+	begun  chan struct{}
+	active atomic.Bool
+}
+
+func (s *lingering) Get(ctx context.Context, key arbalest.Key, offset, length int64) (io.ReadCloser, error) {
+	if !strings.HasPrefix(string(key), "e/") || !strings.HasSuffix(string(key), "02.ndjson.zst") {
+		return s.Store.Get(ctx, key, offset, length)
+	}
+	s.active.Store(true)
+	close(s.begun) // panics if it is read again
+	<-ctx.Done()
+	time.Sleep(50 * time.Millisecond)
+	s.active.Store(false)
+	return nil, ctx.Err()
+}
+
+// full is a warehouse that fails when the next batch is being read.
+type full struct {
+	*duckdb.Warehouse
+	begun chan struct{}
+}
+
+var errFull = errors.New("no room")
+
+func (w full) Load(context.Context, load.Progress, load.Batch) ([]load.Counts, error) {
+	<-w.begun
+	return nil, errFull
+}
+
+// When a load has failed, what was read ahead of it is over: nobody reads a
+// warehouse that its owner closes then.
+func TestNothingGoesOnAfterAnError(t *testing.T) {
+	store := &lingering{Store: blob.NewMemory(), begun: make(chan struct{})}
+	l := openLake(t, store)
+	for i := range 3 {
+		appendEvents(t, l, event{"e", fmt.Sprint(i), noon.Add(time.Duration(i) * time.Hour), `{"n":1}`})
+		sortAll(t, l)
+	}
+	loader := load.New(l, full{openWarehouse(t), store.begun}, load.Options{BatchBytes: 1})
+	if _, err := loader.Once(t.Context()); !errors.Is(err, errFull) {
+		t.Fatal(err)
+	}
+	if store.active.Load() {
+		t.Error("the next batch is still being read")
 	}
 }
 
