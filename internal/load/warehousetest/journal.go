@@ -73,7 +73,7 @@ func testJournalOfManyRows(s *suite) {
 	table := Declared("hourly", Col("n", "INTEGER"))
 	var objects []Object
 	from := time.Date(2010, 1, 1, 0, 0, 0, 0, time.UTC)
-	const n = 45_000
+	n := many(45_000, 10_000)
 	for i := range n {
 		objects = append(objects, Object{Commit: 1, Rows: []Row{{ID: fmt.Sprint(i), Time: from.Add(time.Duration(i) * time.Hour).Format(time.RFC3339), Values: []any{i}}}})
 	}

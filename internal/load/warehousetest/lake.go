@@ -88,6 +88,15 @@ func (s *suite) sort(l *lake.Lake, lines []byte) {
 	}
 }
 
+// many returns how many rounds or rows a test has: fewer in its short form, which is
+// for the race detector.
+func many(whole, short int) int {
+	if testing.Short() {
+		return short
+	}
+	return whole
+}
+
 // testBatchesOfAnySize loads random lakes in batches of one object each, of
 // some, and of all there is: tables, books and conflicts are the same.
 func testBatchesOfAnySize(s *suite) {
@@ -101,7 +110,7 @@ func testBatchesOfAnySize(s *suite) {
 		"SELECT event, hour, received, stored, rejected, loaded, repeats, conflicts, errors, not_loaded FROM arbalest.books",
 	}
 	opts := load.Options{Workers: 2, Declared: []arbalest.Table{{Name: "strict", Event: "strict", Version: 1, Columns: []arbalest.Column{Col("n", "INTEGER"), Col("v", "VARCHAR(10)")}}}}
-	for range 2 {
+	for range many(2, 1) {
 		seed := rand.Uint64()
 		s.Logf("seed %d", seed)
 		random := rand.New(rand.NewPCG(seed, 0))
@@ -148,10 +157,7 @@ func testCompactedMeanwhile(s *suite) {
 	}
 	opts := load.Options{Workers: 2, Declared: []arbalest.Table{{Name: "strict", Event: "strict", Version: 1, Columns: []arbalest.Column{Col("n", "INTEGER"), Col("v", "VARCHAR(10)")}}}}
 	left := int64(0)
-	rounds := 3
-	if testing.Short() {
-		rounds = 1
-	}
+	rounds := many(3, 1)
 	for range rounds {
 		seed := rand.Uint64()
 		s.Logf("seed %d", seed)

@@ -100,19 +100,19 @@ func testNulls(s *suite) {
 func testLargeBatch(s *suite) {
 	table := Inferred("large", Col("n", "BIGINT"), Col("v", "VARCHAR(MAX)"))
 	var rows []Row
-	const n = 90_000
+	n := many(90_000, 20_000)
 	for i := range n {
 		v := fmt.Sprintf("value %d %s", i, strings.Repeat("y", i%200))
 		rows = append(rows, Row{ID: fmt.Sprintf("%036d", i), Time: fmt.Sprintf("2015-08-18T06:%02d:%02dZ", i/60%60, i%60), Values: []any{i, v, `{"v":"` + v + `"}`}})
 	}
-	if c := s.load(Batch(table, 8171, Object{Commit: 1, Rows: rows}))[0]; c.Loaded != n {
+	if c := s.load(Batch(table, 8171, Object{Commit: 1, Rows: rows}))[0]; c.Loaded != int64(n) {
 		s.Errorf("counts are %+v", c)
 	}
 	s.wantRows("SELECT count(*), count(DISTINCT event_id), CAST(sum(n) AS BIGINT), CAST(sum(length(v)) AS BIGINT), CAST(sum(length(CAST(properties AS VARCHAR))) AS BIGINT) FROM large",
 		fmt.Sprintf("%d | %d | %d | %d | %d", n, n, n*(n-1)/2, textBytes(n), textBytes(n)+8*n))
 	s.wantRows("SELECT count(*) FROM large WHERE v LIKE 'value ' || CAST(n AS VARCHAR) || ' %' AND CAST(n AS BIGINT) = CAST(event_id AS BIGINT)", fmt.Sprint(n))
 	// All of it again: nothing but repeats.
-	if c := s.load(Batch(table, 5000, Object{Commit: 2, Rows: rows}))[0]; c.Repeats != n || c.Loaded != 0 || c.Conflicts != 0 {
+	if c := s.load(Batch(table, 5000, Object{Commit: 2, Rows: rows}))[0]; c.Repeats != int64(n) || c.Loaded != 0 || c.Conflicts != 0 {
 		s.Errorf("counts of the second load are %+v", c)
 	}
 	s.wantRows("SELECT count(*) FROM large", fmt.Sprint(n))
