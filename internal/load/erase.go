@@ -165,7 +165,13 @@ func (r Removal) Remove(tx Remover, from string, book func(string) string, j *Jo
 			args = append(args, id)
 			marks[i] = fmt.Sprintf("$%d", i+1)
 		}
-		if err := remove(fmt.Sprintf("event_id IN (%s) AND (%s)", strings.Join(marks, ", "), within(r.Spans)), args); err != nil {
+		named := fmt.Sprintf("event_id IN (%s)", strings.Join(marks, ", "))
+		if err := remove(named+" AND ("+within(r.Spans)+")", args); err != nil {
+			return false, err
+		}
+		// One that was in conflict with a row may be of another day, which has no row of it.
+		args = append(args, LiveName(r.Table))
+		if err := tx.Change(fmt.Sprintf("DELETE FROM %s WHERE %s AND table_name = $%d", book("conflicts"), named, len(args)), args...); err != nil {
 			return false, err
 		}
 	}

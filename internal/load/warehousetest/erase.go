@@ -35,8 +35,10 @@ func testErase(s *suite) {
 	rows := []Row{row("o'ne", "2015-08-18T06:00:00Z", 1), row("two\\", "2015-08-18T06:10:00Z", 2), row("ü", "2015-08-18T07:00:00Z", 3), row("o'ne", "2015-08-20T06:00:00Z", 4)}
 	bad := []decode.LoadError{{Line: 7, ID: "five", Time: Micros("2015-08-18T06:20:00Z"), Reason: "bad"}, {Line: 8, ID: "six", Time: Micros("2015-08-18T06:20:00Z"), Reason: "bad"}}
 	s.load(Batch(table, 10, Object{Commit: 1, Rows: rows[:2], Errors: bad}, Object{Commit: 1, Rows: rows[2:]}), Batch(other, 10, Object{Commit: 1, Rows: rows}))
-	s.rows(table, row("o'ne", "2015-08-18T06:00:00Z", 9), row("ü", "2015-08-18T07:00:00Z", 9))
-	s.wantRows("SELECT count(*) FROM arbalest.conflicts", "2")
+	nextDay := row("o'ne", "2015-08-19T05:00:00Z", 8)
+	nextDay.ByReceipt = true
+	s.rows(table, row("o'ne", "2015-08-18T06:00:00Z", 9), row("ü", "2015-08-18T07:00:00Z", 9), nextDay)
+	s.wantRows("SELECT count(*) FROM arbalest.conflicts", "3")
 	day := span("2015-08-18T00:00:00Z", "2015-08-19T00:00:00Z")
 	erased := load.Removal{Commit: 3, Event: "a.b", Table: "a_b", IDs: []string{"five", "o'ne", "two\\", "nobody's"}, Spans: day}
 	s.remove(erased)
@@ -74,7 +76,7 @@ func testErase(s *suite) {
 	s.wantRows("SELECT event_id, n FROM a_b", "o'ne | 4")
 	s.wantRows("SELECT count(*) FROM arbalest.load_errors WHERE table_name = 'a_b'", "0")
 	s.wantRows("SELECT count(*) FROM arbalest.conflicts", "0")
-	s.wantRows(books+" LIMIT 3", "a.b | 2015-08-18 06:00:00 | 9 | 0 | 2 | 2 | 0 | 0 | 7", "a.b | 2015-08-18 07:00:00 | 2 | 1 | 0 | 0 | 0 | 0 | 1", "c | 2015-08-18 06:00:00 | 4 | 4 | 0 | 0 | 0 | 0 | 0")
+	s.wantRows(books+" LIMIT 3", "a.b | 2015-08-18 06:00:00 | 10 | 0 | 3 | 3 | 0 | 0 | 7", "a.b | 2015-08-18 07:00:00 | 2 | 1 | 0 | 0 | 0 | 0 | 1", "c | 2015-08-18 06:00:00 | 4 | 4 | 0 | 0 | 0 | 0 | 0")
 	balance()
 	// A batch that is refused removes nothing, and so does one that another loaded.
 	if _, err := s.w.Load(s.Context(), load.Progress{}, load.Batch{Removals: []load.Removal{{Commit: 7, Event: "c", Table: "c", Whole: day}}, Next: s.next()}); !errors.Is(err, arbalest.ErrExists) {
