@@ -18,7 +18,8 @@ type Removal struct {
 	Event  arbalest.EventName
 	Table  string
 	// IDs are of events that are in the table, or among its load errors, at times of
-	// Spans. Of times in Whole all events go.
+	// Spans; what was in conflict with those goes whatever its time. Of times in Whole
+	// all events go.
 	IDs          []string
 	Spans, Whole []Span
 }

@@ -4,7 +4,8 @@
 // An object's key in the bucket is the store's prefix, "/", and the key: at
 // most 1,024 bytes together. The commit point of a write is the server's 200
 // to PutObject, or to CompleteMultipartUpload of a body above
-// Options.SingleBytes.
+// Options.SingleBytes; of versitygw, which may answer so and have written nothing,
+// it is the object's being there after PutObject.
 //
 // Create sends If-None-Match: *, which has one winner on servers that honour it.
 // Some ignore it without a word, so that Open tries it, under _probe/, and
